@@ -1,0 +1,200 @@
+//! What a verb is asked and what it answers.
+
+use crate::clock::Millis;
+use crate::model::json::merge::{MemberOrder, Patch};
+use crate::model::{AppName, ContentType, Handle, Life, Token, TokenStyle};
+
+/// A position in the log. A reply that waits for one may be sent once the log has reached it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Position(pub u64);
+
+/// What a verb answers, and what has to be durable before the answer may be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<T> {
+    /// The answer.
+    pub answer: T,
+    /// `None`: send it at once.
+    pub wait_for: Option<Position>,
+}
+
+/// Why a verb changed nothing. None of these ever means "no such session" but [`Refusal::Gone`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// No living session has this token or handle.
+    Gone,
+    /// A living session already has this client-chosen token.
+    Exists,
+    /// The session's version is another than the expected one.
+    VersionDiffers,
+    /// The session belongs to another user than the expected one.
+    UserDiffers,
+    /// A merge was asked of data that is not a JSON object.
+    NotAnObject,
+    /// User, IP or token text is empty or too long.
+    BadName,
+    /// The data would be larger than [`crate::limits::DATA_BYTES`].
+    DataTooLarge,
+    /// The server holds as many apps as it may.
+    TooManyApps,
+    /// The server holds as much as `--max-memory` allows.
+    MemoryFull,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Gone => "there is no such session",
+            Self::Exists => "a session with this id exists",
+            Self::VersionDiffers => "the session has changed since that version",
+            Self::UserDiffers => "the session belongs to another user",
+            Self::NotAnObject => {
+                "the session's data is not a JSON object, so nothing can be merged"
+            }
+            Self::BadName => "a user, IP or token is empty or too long",
+            Self::DataTooLarge => "the session's data would exceed 1 MiB",
+            Self::TooManyApps => "the server holds as many apps as --max-apps allows",
+            Self::MemoryFull => "the server holds as much as --max-memory allows",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// How a request names a session.
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    /// By its token: what a client shows.
+    Token(&'a [u8]),
+    /// By its handle: what lists show.
+    Handle(Handle),
+}
+
+/// Which token a new session gets.
+#[derive(Clone, Copy, Debug)]
+pub enum NewToken<'a> {
+    /// A fresh one of this style.
+    Draw(TokenStyle),
+    /// This one, 1..=128 bytes, chosen by the client.
+    Chosen(&'a [u8]),
+}
+
+/// A session to create.
+#[derive(Clone, Debug)]
+pub struct NewSession<'a> {
+    /// The app it belongs to; it comes to be with its first session.
+    pub app: AppName<'a>,
+    /// Its token.
+    pub token: NewToken<'a>,
+    /// Keep the token sealed beside the session, for dialects that list tokens.
+    pub keep_token: bool,
+    /// Whose session it is, 1..=1024 bytes.
+    pub user: Option<&'a str>,
+    /// The IP text, 0..=1024 bytes.
+    pub ip: Option<&'a str>,
+    /// The limits of its life.
+    pub life: Life,
+    /// Reads do not prolong its life: it ends where the first deadline is.
+    pub no_resave: bool,
+    /// What the data are.
+    pub content_type: ContentType,
+    /// The data: for [`ContentType::JSON_OBJECT`] canonical text, empty for "no data".
+    pub data: &'a [u8],
+}
+
+/// A session that was created.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// Its token.
+    pub token: Token,
+    /// Its handle.
+    pub handle: Handle,
+    /// Its version.
+    pub version: u64,
+}
+
+/// How a session is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// Counts as a read and as activity, and prolongs an idle limit.
+    Touch,
+    /// Leaves no trace.
+    Peek,
+}
+
+/// What to do with a session's data.
+#[derive(Clone, Copy, Debug)]
+pub enum DataEdit<'a> {
+    /// Leave it.
+    Keep,
+    /// Put these bytes in its place.
+    Replace(ContentType, &'a [u8]),
+    /// Splice these members into the JSON object: `null` removes, order is kept.
+    Merge(&'a Patch<'a>, MemberOrder),
+}
+
+/// A change of a living session, done only if everything expected holds. Never re-creates.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// Counts as activity and prolongs an idle limit.
+    pub touch: bool,
+    /// Counts as a read.
+    pub count_read: bool,
+    /// Do it only if the session has this version.
+    pub expect_version: Option<u64>,
+    /// Do it only if the session belongs to this user.
+    pub expect_user: Option<&'a str>,
+    /// A new IP text.
+    pub ip: Option<&'a str>,
+    /// New limits of its life.
+    pub life: Option<Life>,
+    /// What to do with the data.
+    pub data: DataEdit<'a>,
+}
+
+impl Edit<'_> {
+    /// An edit that touches and changes nothing else.
+    pub const TOUCH: Self = Self {
+        touch: true,
+        count_read: false,
+        expect_version: None,
+        expect_user: None,
+        ip: None,
+        life: None,
+        data: DataEdit::Keep,
+    };
+}
+
+/// Which sessions of an app a list, a count or a kill means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope<'a> {
+    /// All sessions of this user.
+    User(&'a str),
+    /// All sessions with exactly this IP text (apps with an IP index only).
+    Ip(&'a str),
+    /// All sessions active at or after this moment (whole seconds), the most recent first.
+    ActiveSince(Millis),
+}
+
+/// Where a list or kill in slices goes on. Starts as `Default`; belongs to one scope of one app.
+#[derive(Clone, Debug, Default)]
+pub struct ListCursor {
+    pub(crate) inner: crate::store::Cursor,
+}
+
+/// Whether a list or kill in slices has more to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListProgress {
+    /// Call again with the same cursor.
+    More,
+    /// All done.
+    Done,
+}
+
+/// What one sweep came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Sessions whose deadline had passed and whose memory is free now.
+    pub expired: u64,
+    /// Work is left: sweep again soon.
+    pub more: bool,
+}

@@ -1,0 +1,62 @@
+//! Every bound of the server, named in one place. What is configurable takes its default from here.
+
+/// Bytes of an app's name.
+pub const APP_NAME_BYTES: usize = 64;
+/// Apps that may have sessions at one time (default of `--max-apps`); ids are 16 bits wide.
+pub const APPS: usize = 4_096;
+/// Bytes of a token.
+pub const TOKEN_BYTES: usize = 128;
+/// Bytes of a user's name.
+pub const USER_BYTES: usize = 1_024;
+/// Bytes of an IP text.
+pub const IP_BYTES: usize = 1_024;
+/// Bytes of a session's data, after any merge.
+pub const DATA_BYTES: usize = 1 << 20;
+
+/// Entries that one hold of a lock may handle, everywhere: sweeps, listings, kills, compactions.
+pub const ENTRIES_PER_HOLD: usize = 256;
+
+/// Nesting of JSON text that a door reads.
+pub const JSON_DEPTH: usize = 126;
+/// Members and elements, all levels together, of one JSON text.
+pub const JSON_VALUES: usize = 16_384;
+
+/// Bytes of a request's head: request line and header fields.
+pub const HEAD_BYTES: usize = 16 << 10;
+/// Header fields of a request.
+pub const HEADERS: usize = 100;
+/// Bytes of a request body where the dialect names no smaller bound.
+pub const BODY_BYTES: usize = 1 << 20;
+/// Bytes of a request body in the rest-sessions dialect (the service's own bound).
+pub const REST_SESSIONS_BODY_BYTES: usize = 60_000;
+/// Bytes a refused body may still have so that the connection stays usable: they are read and dropped.
+pub const DISCARD_BYTES: u64 = 1 << 20;
+/// Bytes of a chunk-size line, with extensions.
+pub const CHUNK_LINE_BYTES: usize = 256;
+/// Bytes of all trailer fields behind a chunked body; they are read and dropped.
+pub const TRAILER_BYTES: usize = 4 << 10;
+
+/// Requests that one turn of a connection executes before others get theirs.
+pub const REQUESTS_PER_TURN: usize = 256;
+/// Bytes of replies that a connection may hold unsent before it stops reading.
+pub const REPLY_BYTES_HELD: usize = 256 << 10;
+/// Bytes of one list reply.
+pub const LIST_REPLY_BYTES: usize = 256 << 20;
+
+/// Connections open at one time (default of `--max-connections`).
+pub const CONNECTIONS: usize = 50_000;
+
+/// Milliseconds in which a started request head must be complete.
+pub const HEAD_MILLIS: u64 = 10_000;
+/// Milliseconds in which a started request body must be complete.
+pub const BODY_MILLIS: u64 = 30_000;
+/// Milliseconds without any progress after which unsent replies close the connection.
+pub const WRITE_STALL_MILLIS: u64 = 10_000;
+/// Milliseconds after which a connection without a request is closed.
+pub const KEEP_ALIVE_MILLIS: u64 = 300_000;
+/// Milliseconds that a graceful stop waits for what is in flight.
+pub const STOP_MILLIS: u64 = 10_000;
+
+const _: () = assert!(APPS <= u16::MAX as usize);
+const _: () = assert!(REST_SESSIONS_BODY_BYTES <= BODY_BYTES && BODY_BYTES <= DATA_BYTES);
+const _: () = assert!(TOKEN_BYTES <= u8::MAX as usize);

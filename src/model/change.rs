@@ -1,0 +1,92 @@
+//! The one word for "something was altered". The store applies it, live and in replay.
+
+use crate::clock::Millis;
+use crate::model::life::Life;
+use crate::model::name::AppName;
+use crate::model::secret::{Handle, Tag};
+use crate::model::session::ContentType;
+
+/// One alteration of one session, or of one whole app. It carries states, not differences, so
+/// applying it twice is the same as applying it once.
+#[derive(Clone, Debug)]
+pub enum Change<'a> {
+    /// A session comes to be.
+    Create(CreateChange<'a>),
+    /// A session was read or changed: counters, times, and what else is given.
+    Update(UpdateChange<'a>),
+    /// A session ends by a kill. (Expiry is no change: it follows from the deadline.)
+    Remove {
+        /// Which session.
+        handle: Handle,
+    },
+    /// All sessions of an app end at once.
+    RemoveApp {
+        /// Which app.
+        app: AppName<'a>,
+        /// The app's epoch from now on; sessions of earlier epochs are dead.
+        epoch: u32,
+    },
+}
+
+/// The whole state of a new session.
+#[derive(Clone, Debug)]
+pub struct CreateChange<'a> {
+    /// The app it belongs to.
+    pub app: AppName<'a>,
+    /// Its tag.
+    pub tag: Tag,
+    /// Whose session it is.
+    pub user: Option<&'a str>,
+    /// The IP text as given.
+    pub ip: Option<&'a str>,
+    /// When it was created.
+    pub created: Millis,
+    /// When it was last active; `created` for a new one.
+    pub last_active: Millis,
+    /// The recorded access lags `last_active` by one whole second.
+    pub lag: bool,
+    /// The limits of its life.
+    pub life: Life,
+    /// Reads do not prolong its life.
+    pub no_resave: bool,
+    /// Read counter.
+    pub reads: u64,
+    /// Write counter.
+    pub writes: u64,
+    /// What the data are.
+    pub content_type: ContentType,
+    /// The data bytes.
+    pub data: &'a [u8],
+    /// The sealed token, empty when it is not kept.
+    pub sealed: &'a [u8],
+}
+
+/// The new state of a living session. What is `None` stays as it is.
+#[derive(Clone, Debug)]
+pub struct UpdateChange<'a> {
+    /// Which session.
+    pub handle: Handle,
+    /// When it was last active.
+    pub last_active: Millis,
+    /// The recorded access lags `last_active` by one whole second.
+    pub lag: bool,
+    /// Read counter.
+    pub reads: u64,
+    /// Write counter.
+    pub writes: u64,
+    /// New limits of its life.
+    pub life: Option<Life>,
+    /// A new IP text.
+    pub ip: Option<&'a str>,
+    /// New data.
+    pub data: Option<DataChange<'a>>,
+}
+
+/// New data of a session, whole.
+#[derive(Clone, Copy, Debug)]
+pub struct DataChange<'a> {
+    /// What the data are.
+    pub content_type: ContentType,
+    /// The data bytes.
+    pub bytes: &'a [u8],
+}

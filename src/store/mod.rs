@@ -1,0 +1,4 @@
+//! stub
+/// cursor
+#[derive(Clone, Debug, Default)]
+pub struct Cursor;
