@@ -117,7 +117,8 @@ impl<'a> Value<'a> {
 }
 
 /// The members of text that is known to be an object, as canonical session data is.
-pub(super) fn members_of(object: &[u8]) -> Members<'_> {
+#[must_use]
+pub fn members_of(object: &[u8]) -> Members<'_> {
     Value { text: object }.members()
 }
 
