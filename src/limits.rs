@@ -57,6 +57,8 @@ pub const BODY_MILLIS: u64 = 30_000;
 pub const WRITE_STALL_MILLIS: u64 = 10_000;
 /// Milliseconds after which a connection without a request is closed.
 pub const KEEP_ALIVE_MILLIS: u64 = 300_000;
+/// Milliseconds that a refused peer gets to read its reply before the connection is reset.
+pub const LINGER_MILLIS: u64 = 2_000;
 /// Milliseconds that a graceful stop waits for what is in flight.
 pub const STOP_MILLIS: u64 = 10_000;
 
