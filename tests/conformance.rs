@@ -23,9 +23,12 @@ mod conformance {
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use cloakroom::clock::{Clock, ManualClock, Millis};
-use cloakroom::net::http::dialect::Dialect;
+use cloakroom::config::{Address, Config, DialectName, HttpListen};
+use cloakroom::server::Server;
+use tokio_util::sync::CancellationToken;
 
 use conformance::compare::{Comparer, Leniency};
 use conformance::json::{Json, Text};
@@ -61,7 +64,7 @@ const START: Millis = Millis(1_795_161_703_019);
 /// A transcript and how it is replayed.
 struct Replay {
     file: &'static str,
-    dialect: Dialect,
+    dialect: DialectName,
     /// `SESSION_EXP_SEC` of the service, where it is set.
     seconds: Option<i64>,
     ignored_fields: &'static [&'static str],
@@ -72,7 +75,7 @@ struct Replay {
 impl Replay {
     fn run(&self) {
         let clock = Arc::new(ManualClock::new(START));
-        let server = Server::start(self.dialect, self.seconds, Arc::clone(&clock));
+        let server = Running::start(self.dialect, self.seconds, clock.clone());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/transcripts");
         let lines = std::fs::read_to_string(path.join(self.file)).unwrap();
         let (mut steps, mut mismatches) = (0, 0);
@@ -146,6 +149,46 @@ impl Replay {
     }
 }
 
+/// A server on a free port, stopped when it goes out of scope.
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    fn start(dialect: DialectName, seconds: Option<i64>, clock: Arc<dyn Clock>) -> Self {
+        let config = Config {
+            http: vec![HttpListen {
+                dialect: Some(dialect),
+                address: Address::Inet("127.0.0.1:0".to_string()),
+                allow: Vec::new(),
+            }],
+            back_session_seconds: seconds,
+            threads: Some(1),
+            ..Config::default()
+        };
+        let server = Server::bind_on(config, clock).unwrap();
+        let address = server.addresses()[0].unwrap();
+        let stop = CancellationToken::new();
+        let shutdown = stop.clone();
+        let serve = move || server.serve(shutdown).unwrap();
+        Self {
+            address,
+            stop,
+            thread: Some(std::thread::spawn(serve)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || ended.is_none_or(|ended| ended.is_ok()));
+    }
+}
+
 /// Lets pass what the recording waited for, and a millisecond for the request itself.
 fn pass_time(step: &Step, clock: &ManualClock) {
     clock.advance(step.delay + 1);
@@ -201,7 +244,7 @@ fn text_at(json: &Json, path: &[PathStep]) -> Option<String> {
 fn rest_sessions_traffic_is_answered_as_recorded() {
     Replay {
         file: "rest-sessions.jsonl",
-        dialect: Dialect::RestSessions,
+        dialect: DialectName::RestSessions,
         seconds: None,
         ignored_fields: &["allow", "cache-control"],
         steps: 731,
@@ -213,7 +256,7 @@ fn rest_sessions_traffic_is_answered_as_recorded() {
 fn tarantool_traffic_is_answered_as_recorded() {
     Replay {
         file: "tarantool-sessions.jsonl",
-        dialect: Dialect::Tarantool,
+        dialect: DialectName::Tarantool,
         seconds: None,
         ignored_fields: &["allow", "cache-control"],
         steps: 636,
@@ -225,7 +268,7 @@ fn tarantool_traffic_is_answered_as_recorded() {
 fn back_session_traffic_is_answered_as_recorded() {
     Replay {
         file: "back-session.jsonl",
-        dialect: Dialect::BackSession,
+        dialect: DialectName::BackSession,
         seconds: None,
         ignored_fields: &["allow"],
         steps: 248,
@@ -237,7 +280,7 @@ fn back_session_traffic_is_answered_as_recorded() {
 fn back_session_traffic_with_a_life_of_three_seconds_is_answered_as_recorded() {
     Replay {
         file: "back-session-exp3.jsonl",
-        dialect: Dialect::BackSession,
+        dialect: DialectName::BackSession,
         seconds: Some(3),
         ignored_fields: &["allow"],
         steps: 11,

@@ -1,7 +1,7 @@
 //! What the compiler cannot hold: who imports whom, how long files are, what documents must name.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 

@@ -198,9 +198,9 @@ pub(crate) fn read(lines: &str) -> Vec<Scenario> {
 }
 
 fn read_step(value: &Value) -> Step {
-    let responses = match &value["responses"] {
-        Value::Array(many) => many.iter().map(read_expected).collect(),
-        _ => vec![read_expected(&value["response"])],
+    let responses = match value["responses"].as_array() {
+        Some(many) => many.iter().map(read_expected).collect(),
+        None => vec![read_expected(&value["response"])],
     };
     let captures = value["captures"].as_object().into_iter().flatten();
     let rules = value["volatile"].as_array().into_iter().flatten();
@@ -224,13 +224,11 @@ fn read_request(value: &Value) -> Request {
             methods: texts_in_order(&value["methods"]),
         };
     }
-    let target = match &value["target_fill"] {
-        Value::Null => text(value, "target"),
-        fill => {
-            let filling = fill[1].as_str().unwrap().repeat(size(&fill[2]));
-            text(value, "target").replace(fill[0].as_str().unwrap(), &filling)
-        }
-    };
+    let mut target = text(value, "target");
+    if let Some(fill) = value["target_fill"].as_array() {
+        let filling = fill[1].as_str().unwrap().repeat(size(&fill[2]));
+        target = target.replace(fill[0].as_str().unwrap(), &filling);
+    }
     Request::Plain(PlainRequest {
         method: text(value, "method"),
         target,
@@ -352,10 +350,10 @@ fn read_rule(value: &Value) -> Rule {
 }
 
 fn read_path(value: &Value) -> Vec<PathStep> {
-    let step = |step: &Value| match step {
-        Value::String(key) if key == "*" => PathStep::Any,
-        Value::String(key) => PathStep::Key(key.clone()),
-        other => PathStep::Index(size(other)),
+    let step = |step: &Value| match step.as_str() {
+        Some("*") => PathStep::Any,
+        Some(key) => PathStep::Key(key.to_string()),
+        None => PathStep::Index(size(step)),
     };
     value.as_array().unwrap().iter().map(step).collect()
 }

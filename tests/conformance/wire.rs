@@ -180,11 +180,10 @@ impl Connection {
         match self.stream.read(&mut bytes) {
             Ok(0) => self.is_ended = true,
             Ok(length) => self.buffer.extend(&bytes[..length]),
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => return Ok(false),
-                ErrorKind::ConnectionReset => self.is_ended = true,
-                _ => return Err(error.to_string()),
-            },
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => self.is_ended = true,
+            Err(error) => return Err(error.to_string()),
         }
         Ok(!self.is_ended)
     }

@@ -27,6 +27,9 @@ use route::{Decoded, Operation, Unrouted};
 /// Seconds that a session lives when `SESSION_EXP_SEC` says nothing: a year.
 pub const DEFAULT_SECONDS: i64 = 31_536_000;
 
+/// What the service says to a request that is none, whatever is wrong with it.
+pub(crate) const BAD_REQUEST: &[u8] = b"400 Bad Request";
+
 const APP: AppName<'static> = AppName::BACK_SESSION;
 
 /// How the body of this request is to be read. `Content-Encoding` means nothing to the service.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::BAD_REQUEST;
 use crate::clock::Millis;
 use crate::model::json::string;
 use crate::net::http::date::CivilTime;
@@ -33,7 +34,7 @@ pub(super) fn send_not_routed(reply: &mut Response<'_>) {
 /// Answers a target that is no path, and ends the connection.
 pub(super) fn send_bad_target(reply: &mut Response<'_>) {
     reply.close();
-    reply.body().extend_from_slice(b"400 Bad Request");
+    reply.body().extend_from_slice(BAD_REQUEST);
     reply.send(400, &[TEXT_FIELD]);
 }
 
