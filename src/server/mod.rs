@@ -48,7 +48,8 @@ pub struct Server {
     config: Config,
     listeners: Vec<Listener>,
     service: Arc<Service>,
-    clock: Arc<SystemClock>,
+    /// The machine's clock, to be compared with the wall clock; `None` on a clock of the caller's.
+    clock: Option<Arc<SystemClock>>,
 }
 
 /// Binds, announces on standard output, and serves until SIGTERM, SIGINT or `shutdown`.
@@ -66,6 +67,17 @@ impl Server {
     /// # Errors
     /// The first [`StartError`].
     pub fn bind(config: Config) -> Result<Self, StartError> {
+        let clock = Arc::new(SystemClock::start());
+        let mut server = Self::bind_on(config, Arc::clone(&clock) as Arc<dyn Clock>)?;
+        server.clock = Some(clock);
+        Ok(server)
+    }
+
+    /// The same on another clock than the machine's.
+    ///
+    /// # Errors
+    /// The first [`StartError`].
+    pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let listeners = config
             .http
             .iter()
@@ -93,10 +105,9 @@ impl Server {
         if let Some(seconds) = config.back_session_seconds {
             settings.back_session_seconds = seconds;
         }
-        let clock = Arc::new(SystemClock::start());
         let service = Arc::new(Service {
             engine: Arc::new(engine),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock,
             settings,
             limits: config.http_limits,
             access_log: config.access_log,
@@ -107,7 +118,7 @@ impl Server {
             config,
             listeners,
             service,
-            clock,
+            clock: None,
         })
     }
 
@@ -174,7 +185,7 @@ fn announce(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
 async fn control(
     listeners: Vec<Listener>,
     service: &Service,
-    clock: Arc<SystemClock>,
+    clock: Option<Arc<SystemClock>>,
     workers: Workers,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -187,8 +198,10 @@ async fn control(
     }
     let sweeping = ticker::sweep(Arc::clone(&service.engine), Arc::clone(&service.clock));
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweeping));
-    let watching = ticker::watch_wall_clock(clock);
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(watching));
+    if let Some(clock) = clock {
+        let watching = ticker::watch_wall_clock(clock);
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(watching));
+    }
     shutdown.cancelled().await;
     tracing::info!("stopping");
     tasks.close();

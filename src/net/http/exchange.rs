@@ -478,8 +478,10 @@ impl Exchange {
         let start = self.outbox.mark();
         let Desk { body, date, .. } = &mut *turn.desk;
         let mut reply = Response::new(self.outbox.end(), body, date, 1, true);
-        reply.body().extend_from_slice(fault.reason.as_bytes());
-        reply.body().push(b'\n');
+        match self.dialect {
+            Some(dialect) => dialect.write_fault(fault, reply.body()),
+            None => fault.write(reply.body()),
+        }
         reply.send(fault.status, &["Content-Type: text/plain; charset=utf-8"]);
         if turn.service.access_log {
             let entry = LogEntry::of_malformed_request();

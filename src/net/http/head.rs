@@ -21,6 +21,12 @@ impl Fault {
             reason,
         }
     }
+
+    /// Writes the body of the answer.
+    pub(super) fn write(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(self.reason.as_bytes());
+        body.push(b'\n');
+    }
 }
 
 impl std::fmt::Display for Fault {
