@@ -19,7 +19,7 @@ use crate::engine::{Engine, EngineConfig};
 use crate::model::{Keys, Randomness};
 use crate::net::http::dialect::DialectSettings;
 use crate::net::http::log_watch::LogWatch;
-use crate::net::http::service::{Service, StopSignal};
+use crate::net::http::service::{HeldBytes, Service, StopSignal};
 use crate::net::listener::{Acceptor, ListenFailure, Listener};
 use crate::server::worker::Workers;
 
@@ -101,6 +101,7 @@ impl Server {
             limits: config.http_limits,
             access_log: config.access_log,
             log: LogWatch::memory_only(),
+            held: HeldBytes::default(),
             stop: StopSignal::default(),
         });
         Ok(Self {
