@@ -36,6 +36,9 @@ pub const CHUNK_LINE_BYTES: usize = 256;
 /// Bytes of all trailer fields behind a chunked body; they are read and dropped.
 pub const TRAILER_BYTES: usize = 4 << 10;
 
+/// Attributes of a back-session session that the dialect has no name for.
+pub const BACK_SESSION_ATTRIBUTES: usize = 256;
+
 /// Requests that one turn of a connection executes before others get theirs.
 pub const REQUESTS_PER_TURN: usize = 256;
 /// Bytes of replies that a connection may hold unsent before it stops reading.

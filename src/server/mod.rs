@@ -2,6 +2,7 @@
 
 pub mod logging;
 mod signals;
+mod socket_file;
 mod ticker;
 mod worker;
 
@@ -14,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
-use crate::engine::{Engine, EngineConfig};
-use crate::model::{Keys, Randomness};
+use crate::config::{Address, Config};
+use crate::engine::{Engine, EngineConfig, OsRandomness};
+use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::http::log_watch::LogWatch;
 use crate::net::http::service::{HeldBytes, Service, StopSignal};
 use crate::net::listener::{Acceptor, ListenFailure, Listener};
+use crate::server::socket_file::SocketFile;
+pub use crate::server::socket_file::SocketFileError;
 use crate::server::worker::Workers;
 
 /// Why the server does not start.
@@ -28,6 +31,8 @@ use crate::server::worker::Workers;
 pub enum StartError {
     /// A listener cannot be had.
     Listen(ListenFailure),
+    /// The path of a Unix socket is taken.
+    SocketFile(SocketFileError),
     /// The system refuses threads, file descriptors or randomness.
     System(&'static str, io::Error),
 }
@@ -36,6 +41,7 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Listen(failure) => failure.fmt(out),
+            Self::SocketFile(error) => error.fmt(out),
             Self::System(what, error) => write!(out, "cannot {what}: {error}"),
         }
     }
@@ -47,8 +53,10 @@ impl std::error::Error for StartError {}
 pub struct Server {
     config: Config,
     listeners: Vec<Listener>,
+    socket_files: Vec<SocketFile>,
     service: Arc<Service>,
-    clock: Arc<SystemClock>,
+    /// The machine's clock, to be compared with the wall clock; `None` on a clock of the caller's.
+    clock: Option<Arc<SystemClock>>,
 }
 
 /// Binds, announces on standard output, and serves until SIGTERM, SIGINT or `shutdown`.
@@ -66,12 +74,29 @@ impl Server {
     /// # Errors
     /// The first [`StartError`].
     pub fn bind(config: Config) -> Result<Self, StartError> {
-        let listeners = config
-            .http
-            .iter()
-            .map(|listen| Listener::bind(listen, config.insecure))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(StartError::Listen)?;
+        let clock = Arc::new(SystemClock::start());
+        let mut server = Self::bind_on(config, Arc::clone(&clock) as Arc<dyn Clock>)?;
+        server.clock = Some(clock);
+        Ok(server)
+    }
+
+    /// The same on another clock than the machine's.
+    ///
+    /// # Errors
+    /// The first [`StartError`].
+    pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let mut listeners = Vec::with_capacity(config.http.len());
+        let mut socket_files = Vec::new();
+        for listen in &config.http {
+            if let Address::Unix(path) = &listen.address {
+                socket_file::make_way(path).map_err(StartError::SocketFile)?;
+            }
+            let bound = Listener::bind(listen, config.insecure).map_err(StartError::Listen)?;
+            if let Address::Unix(path) = &listen.address {
+                socket_files.push(SocketFile::of(path));
+            }
+            listeners.push(bound);
+        }
         if !config.unused_variables.is_empty() {
             let names = config.unused_variables.join(" ");
             tracing::info!(
@@ -80,23 +105,22 @@ impl Server {
             );
         }
         let engine = Engine::new(
-            EngineConfig {
+            &EngineConfig {
                 max_apps: config.max_apps,
                 max_memory: config.max_memory,
                 ip_indexed_apps: config.ip_indexed_apps.clone(),
                 ..EngineConfig::default()
             },
             Keys::new(drawn_secret()?),
-            Box::new(SystemRandomness),
+            Box::new(OsRandomness::new()),
         );
         let mut settings = DialectSettings::default();
         if let Some(seconds) = config.back_session_seconds {
             settings.back_session_seconds = seconds;
         }
-        let clock = Arc::new(SystemClock::start());
         let service = Arc::new(Service {
             engine: Arc::new(engine),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock,
             settings,
             limits: config.http_limits,
             access_log: config.access_log,
@@ -107,8 +131,9 @@ impl Server {
         Ok(Self {
             config,
             listeners,
+            socket_files,
             service,
-            clock,
+            clock: None,
         })
     }
 
@@ -152,6 +177,8 @@ impl Server {
                 .await
                 .map_err(|error| StartError::System("watch the listeners", error))
         });
+        // Nobody finds a socket any more that is not accepted from.
+        drop(self.socket_files);
         service.stop.raise();
         for thread in threads {
             if thread.join().is_err() {
@@ -175,7 +202,7 @@ fn announce(listeners: &[Listener], out: &mut dyn Write) -> io::Result<()> {
 async fn control(
     listeners: Vec<Listener>,
     service: &Service,
-    clock: Arc<SystemClock>,
+    clock: Option<Arc<SystemClock>>,
     workers: Workers,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -188,8 +215,10 @@ async fn control(
     }
     let sweeping = ticker::sweep(Arc::clone(&service.engine), Arc::clone(&service.clock));
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweeping));
-    let watching = ticker::watch_wall_clock(clock);
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(watching));
+    if let Some(clock) = clock {
+        let watching = ticker::watch_wall_clock(clock);
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(watching));
+    }
     shutdown.cancelled().await;
     tracing::info!("stopping");
     tasks.close();
@@ -221,19 +250,6 @@ fn raise_file_limit(max_connections: usize) {
 async fn accept_all(mut acceptor: Acceptor, workers: Arc<Workers>) {
     loop {
         workers.hand_over(acceptor.accept().await).await;
-    }
-}
-
-/// The operating system's randomness.
-struct SystemRandomness;
-
-impl Randomness for SystemRandomness {
-    fn fill(&self, bytes: &mut [u8]) {
-        if let Err(error) = getrandom::fill(bytes) {
-            // Tokens made of anything else could be guessed.
-            tracing::error!(%error, "the system has no randomness");
-            std::process::abort();
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{BodyProblem, Context, Dialect, Handled};
 use crate::net::http::exchange::{Exchange, Stage, Turn, Working};
-use crate::net::http::head::{self, Fault, Framing, ParsedHead};
+use crate::net::http::head::{self, Fault, Framing, ParsedHead, Targets};
 use crate::net::http::incoming::{Incoming, Plan, Taken};
 use crate::net::http::inflate::Encoding;
 use crate::net::http::request::Request;
@@ -62,7 +62,7 @@ impl Exchange {
             return Ok(());
         };
         let mut room = head::field_room();
-        let Some(parsed) = head::parse(&incoming.head, &mut room)? else {
+        let Some(parsed) = head::parse(&incoming.head, &mut room, self.targets())? else {
             return Err(Fault::bad("the head is not complete"));
         };
         let Incoming {
@@ -122,10 +122,11 @@ impl Exchange {
         let service = turn.service;
         let entry = service.access_log.then(|| LogEntry::begin(&head));
         let close = !parsed.keep_alive || service.stop.is_raised();
+        let asks_server = head.target == b"*" && self.targets() == Targets::Standard;
         let start = self.outbox.mark();
         let mut reply = turn.desk.reply(&mut self.outbox, head.minor_version, close);
         reply.set_head_only(head.method == "HEAD");
-        let handled = if head.target == b"*" {
+        let handled = if asks_server {
             reply.send(200, &[]);
             Handled::Done(None)
         } else {
@@ -231,8 +232,10 @@ impl Exchange {
     pub(super) fn refuse(&mut self, fault: Fault, turn: &mut Turn<'_>) {
         let start = self.outbox.mark();
         let mut reply = turn.desk.reply(&mut self.outbox, 1, true);
-        reply.body().extend_from_slice(fault.reason.as_bytes());
-        reply.body().push(b'\n');
+        match self.dialect {
+            Some(dialect) => dialect.write_fault(fault, reply.body()),
+            None => fault.write(reply.body()),
+        }
         reply.send(fault.status, &["Content-Type: text/plain; charset=utf-8"]);
         let sent = Sent::of(&reply, start);
         let log = turn.service.access_log;

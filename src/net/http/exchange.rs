@@ -6,7 +6,7 @@ use crate::limits;
 use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{Dialect, SlicedWork};
-use crate::net::http::head::{self, Fault};
+use crate::net::http::head::{self, Fault, Targets};
 use crate::net::http::incoming::{Incoming, Taken};
 use crate::net::http::outbox::Outbox;
 use crate::net::http::scratch::Desk;
@@ -74,6 +74,14 @@ impl Exchange {
             starved: true,
             served: 0,
             outbox: Outbox::default(),
+        }
+    }
+
+    /// The request targets that the listener lets through.
+    pub(super) fn targets(&self) -> Targets {
+        match self.dialect {
+            Some(Dialect::Tarantool) => Targets::AsSent,
+            Some(Dialect::RestSessions | Dialect::BackSession) | None => Targets::Standard,
         }
     }
 
@@ -207,7 +215,7 @@ impl Exchange {
                 Stage::Head if *budget == 0 => return at,
                 Stage::Head => {
                     let mut room = head::field_room();
-                    match head::parse(rest, &mut room) {
+                    match head::parse(rest, &mut room, self.targets()) {
                         Ok(Some(parsed)) => {
                             *budget -= 1;
                             self.served += 1;

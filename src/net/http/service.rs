@@ -76,16 +76,11 @@ impl HeldBytes {
 impl Service {
     /// A service over an empty store, for tests of connections.
     pub(super) fn for_tests(log: LogWatch, limits: HttpLimits) -> Self {
-        struct Zeros;
-        impl crate::model::Randomness for Zeros {
-            fn fill(&self, bytes: &mut [u8]) {
-                bytes.fill(0);
-            }
-        }
-        let config = crate::engine::EngineConfig::default();
         let keys = crate::model::Keys::new([0; 32]);
+        let random = Box::new(crate::engine::OsRandomness::new());
+        let engine = Engine::new(&crate::engine::EngineConfig::default(), keys, random);
         Self {
-            engine: Arc::new(Engine::new(config, keys, Box::new(Zeros))),
+            engine: Arc::new(engine),
             clock: Arc::new(crate::clock::ManualClock::default()),
             settings: DialectSettings::default(),
             limits,
