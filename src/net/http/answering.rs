@@ -6,7 +6,7 @@ use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{BodyProblem, Context, Dialect, Handled};
 use crate::net::http::exchange::{Exchange, Stage, Turn, Working};
-use crate::net::http::head::{self, Fault, Framing, ParsedHead, Targets};
+use crate::net::http::head::{self, Fault, Framing, ParsedHead};
 use crate::net::http::incoming::{Incoming, Plan, Taken};
 use crate::net::http::inflate::Encoding;
 use crate::net::http::request::Request;
@@ -122,7 +122,9 @@ impl Exchange {
         let service = turn.service;
         let entry = service.access_log.then(|| LogEntry::begin(&head));
         let close = !parsed.keep_alive || service.stop.is_raised();
-        let asks_server = head.target == b"*" && self.targets() == Targets::Standard;
+        // The two other services have an answer of their own for a target that is no path.
+        let asks_server =
+            head.target == b"*" && matches!(self.dialect, None | Some(Dialect::BackSession));
         let start = self.outbox.mark();
         let mut reply = turn.desk.reply(&mut self.outbox, head.minor_version, close);
         reply.set_head_only(head.method == "HEAD");
