@@ -9,9 +9,6 @@ mod route;
 mod user_id;
 mod verbs;
 
-#[cfg(test)]
-mod tests;
-
 use std::borrow::Cow;
 
 use crate::engine::Read;
