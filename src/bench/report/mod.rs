@@ -8,7 +8,7 @@ use crate::bench::failure::Failure;
 use crate::bench::machine::Machine;
 use crate::bench::recorder::{Latencies, Recorder};
 use crate::bench::run::seconds;
-use crate::bench::violations::Tally;
+use crate::bench::verify::violations::Tally;
 
 /// What the server's process cost.
 #[derive(Clone, Copy, Debug)]
