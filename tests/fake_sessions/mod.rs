@@ -64,9 +64,11 @@ pub(crate) fn start(bug: Bug) -> SocketAddr {
     address
 }
 
-/// A token as the server makes them; it must never be printed.
-pub(crate) fn token(number: u64) -> String {
-    format!("SECRET{number:058}")
+/// How all tokens of the server begin.
+pub(crate) const TOKEN_START: &str = "SECRET";
+
+fn token(number: u64) -> String {
+    format!("{TOKEN_START}{number:058}")
 }
 
 fn serve(stream: &TcpStream, store: &Mutex<Store>, bug: Bug) -> Option<()> {
