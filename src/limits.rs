@@ -36,6 +36,9 @@ pub const CHUNK_LINE_BYTES: usize = 256;
 /// Bytes of all trailer fields behind a chunked body; they are read and dropped.
 pub const TRAILER_BYTES: usize = 4 << 10;
 
+/// Attributes of a back-session session that the dialect has no name for.
+pub const BACK_SESSION_ATTRIBUTES: usize = 256;
+
 /// Requests that one turn of a connection executes before others get theirs.
 pub const REQUESTS_PER_TURN: usize = 256;
 /// Bytes of replies that a connection may hold unsent before it stops reading.
@@ -54,6 +57,8 @@ pub const BODY_MILLIS: u64 = 30_000;
 pub const WRITE_STALL_MILLIS: u64 = 10_000;
 /// Milliseconds after which a connection without a request is closed.
 pub const KEEP_ALIVE_MILLIS: u64 = 300_000;
+/// Milliseconds that a refused peer gets to read its reply before the connection is reset.
+pub const LINGER_MILLIS: u64 = 2_000;
 /// Milliseconds that a graceful stop waits for what is in flight.
 pub const STOP_MILLIS: u64 = 10_000;
 

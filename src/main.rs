@@ -1,2 +1,62 @@
-//! stub
-fn main() {}
+//! The `cloakroom` command.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cloakroom::bench;
+use cloakroom::config::{Config, ServeFlags};
+use cloakroom::server;
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The exit code for flags or settings that cannot be honoured.
+const EXIT_USAGE: u8 = 2;
+
+/// A session server: tokens in, sessions out.
+#[derive(Parser)]
+#[command(version)]
+struct Command {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Serve sessions over HTTP
+    Serve(Box<ServeFlags>),
+    /// Put a server under load and measure it
+    Bench(Box<bench::Args>),
+}
+
+fn main() -> ExitCode {
+    match Command::parse().task {
+        Task::Serve(flags) => serve(*flags),
+        Task::Bench(args) => bench::run(*args),
+    }
+}
+
+fn serve(flags: ServeFlags) -> ExitCode {
+    let variables =
+        std::env::vars_os().filter_map(|(name, _): (OsString, _)| name.into_string().ok());
+    let config = match Config::resolve(flags, &|name| std::env::var(name).ok(), variables) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    server::logging::start(config.log_format);
+    match server::run(config, CancellationToken::new()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the person who typed the command reads it here"
+)]
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("cloakroom: {error}");
+    ExitCode::from(EXIT_USAGE)
+}

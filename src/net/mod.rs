@@ -2,5 +2,6 @@
 
 pub mod back_session;
 pub mod http;
+pub mod listener;
 pub mod rest_sessions;
 pub mod tarantool;

@@ -1,5 +1,7 @@
 //! The `Date` field, formatted at most once a second.
 
+use std::io::Write;
+
 use crate::clock::Millis;
 
 /// The `Date` line of the present second (RFC 9110 section 5.6.7).
@@ -34,7 +36,9 @@ impl DateCache {
         }
         self.second = now.seconds();
         let date = CivilTime::of(now);
-        let text = format!(
+        let mut room = self.line.as_mut_slice();
+        let fits = write!(
+            room,
             "Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n",
             DAYS.get(date.weekday).unwrap_or(&""),
             date.day,
@@ -44,9 +48,10 @@ impl DateCache {
             date.minute,
             date.second
         );
-        for (place, byte) in self.line.iter_mut().zip(text.bytes()) {
-            *place = byte;
-        }
+        debug_assert!(
+            fits.is_ok(),
+            "no field is wider than its place before the year 10000"
+        );
     }
 
     /// Appends the whole line.

@@ -2,6 +2,7 @@
 
 use crate::clock::Millis;
 use crate::engine::{Engine, Position};
+use crate::net::http::head::Fault;
 use crate::net::http::request::{Head, Request};
 use crate::net::http::response::Response;
 use crate::net::{back_session, rest_sessions, tarantool};
@@ -132,6 +133,16 @@ impl Dialect {
             Self::RestSessions => rest_sessions::handle(cx, request, reply),
             Self::Tarantool => tarantool::handle(cx, request, reply),
             Self::BackSession => back_session::handle(cx, request, reply),
+        }
+    }
+
+    /// Writes the body of the answer to what is no proper request.
+    pub(super) fn write_fault(self, fault: Fault, body: &mut Vec<u8>) {
+        match self {
+            Self::BackSession if fault.status == 400 => {
+                body.extend_from_slice(back_session::BAD_REQUEST);
+            }
+            Self::RestSessions | Self::Tarantool | Self::BackSession => fault.write(body),
         }
     }
 

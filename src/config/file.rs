@@ -1,0 +1,117 @@
+//! The configuration file: TOML, its keys called as the flags are.
+
+use std::path::Path;
+
+use crate::config::ConfigError;
+use crate::config::flags::LogFormat;
+use crate::config::size::parse_size;
+
+/// Every key, as its flag is called.
+pub(super) const KEYS: [&str; 11] = [
+    "access-log",
+    "data",
+    "http",
+    "insecure",
+    "ip-index",
+    "log-format",
+    "max-apps",
+    "max-connections",
+    "max-memory",
+    "memory-only",
+    "threads",
+];
+
+/// What a file says.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct FileSettings {
+    #[serde(default)]
+    pub(super) http: Vec<String>,
+    pub(super) memory_only: Option<bool>,
+    pub(super) data: Option<String>,
+    pub(super) max_memory: Option<FileSize>,
+    pub(super) max_apps: Option<usize>,
+    pub(super) max_connections: Option<usize>,
+    #[serde(default)]
+    pub(super) ip_index: Vec<String>,
+    pub(super) threads: Option<usize>,
+    pub(super) access_log: Option<bool>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) insecure: Option<bool>,
+}
+
+/// A size, as a number of bytes or with a unit.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+pub(super) enum FileSize {
+    Bytes(u64),
+    Text(String),
+}
+
+impl FileSize {
+    pub(super) fn bytes(&self) -> Result<u64, ConfigError> {
+        match self {
+            Self::Bytes(bytes) => Ok(*bytes),
+            Self::Text(text) => parse_size(text).map_err(|reason| ConfigError::Invalid {
+                setting: "max-memory",
+                reason,
+            }),
+        }
+    }
+}
+
+impl FileSettings {
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File(path.to_owned(), error))?;
+        let wrong = |error| ConfigError::Toml(path.to_owned(), error);
+        let table: toml::Table = text.parse().map_err(wrong)?;
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(ConfigError::UnknownKey {
+                file: path.to_owned(),
+                key: key.clone(),
+                nearest: nearest(key),
+            });
+        }
+        toml::from_str(&text).map_err(wrong)
+    }
+}
+
+fn nearest(key: &str) -> &'static str {
+    let key = key.replace('_', "-");
+    KEYS.into_iter()
+        .min_by_key(|candidate| strsim::damerau_levenshtein(candidate, &key))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args;
+
+    use super::{KEYS, nearest};
+    use crate::config::ServeFlags;
+
+    #[test]
+    fn keys_of_the_file_are_the_flags() {
+        let command = ServeFlags::augment_args(clap::Command::new("serve"));
+        let mut flags: Vec<_> = command
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .filter(|flag| !["config", "help"].contains(flag))
+            .collect();
+        flags.sort_unstable();
+        assert_eq!(flags, KEYS);
+    }
+
+    #[test]
+    fn unknown_key_is_answered_with_the_nearest_one() {
+        for (key, expected) in [
+            ("max_memory", "max-memory"),
+            ("htpp", "http"),
+            ("maxapps", "max-apps"),
+            ("thread", "threads"),
+        ] {
+            assert_eq!(nearest(key), expected);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The flags of `cloakroom serve`, each with its variable.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+
+use crate::config::listen::HttpListen;
+use crate::config::size::parse_size;
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines, one object per line.
+    Json,
+}
+
+/// Flags of `cloakroom serve`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServeFlags {
+    /// A TOML file with the same settings, called as the flags are
+    #[arg(long, value_name = "FILE", env = "CLOAKROOM_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Serve HTTP here: host:port or unix:PATH, with rest-sessions=, tarantool= or back-session=
+    /// before it for one dialect only, and ,allow=CIDR,... behind it for the peers let in.
+    /// Several in the variable are separated by blanks [default: 127.0.0.1:7080]
+    #[arg(
+        long,
+        value_name = "[DIALECT=]ADDR",
+        env = "CLOAKROOM_HTTP",
+        value_delimiter = ' '
+    )]
+    pub http: Vec<HttpListen>,
+
+    /// Keep sessions in memory only: they are gone when the server stops
+    #[arg(long, env = "CLOAKROOM_MEMORY_ONLY", value_parser = FalseyValueParser::new())]
+    pub memory_only: bool,
+
+    /// Keep sessions in this directory (not available yet)
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CLOAKROOM_DATA",
+        conflicts_with = "memory_only"
+    )]
+    pub data: Option<PathBuf>,
+
+    /// Memory that sessions may take, as 512MiB, 2GB or plain bytes; creates are refused beyond
+    /// [default: no bound]
+    #[arg(long, value_name = "SIZE", env = "CLOAKROOM_MAX_MEMORY", value_parser = parse_size)]
+    pub max_memory: Option<u64>,
+
+    /// Apps that may have sessions at one time [default: 4096]
+    #[arg(long, value_name = "N", env = "CLOAKROOM_MAX_APPS")]
+    pub max_apps: Option<usize>,
+
+    /// Connections open at one time; more are closed at once [default: 50000]
+    #[arg(long, value_name = "N", env = "CLOAKROOM_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
+
+    /// Keep an index of this app's sessions by IP (repeatable; @sessions always has one)
+    #[arg(
+        long,
+        value_name = "APP",
+        env = "CLOAKROOM_IP_INDEX",
+        value_delimiter = ' '
+    )]
+    pub ip_index: Vec<String>,
+
+    /// Threads that serve connections [default: one per available core]
+    #[arg(long, value_name = "N", env = "CLOAKROOM_THREADS")]
+    pub threads: Option<usize>,
+
+    /// Log one line per request, without tokens
+    #[arg(long, env = "CLOAKROOM_ACCESS_LOG", value_parser = FalseyValueParser::new())]
+    pub access_log: bool,
+
+    /// How log lines look [default: auto, text on a terminal and JSON elsewhere]
+    #[arg(long, value_name = "FORMAT", env = "CLOAKROOM_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// Serve anybody outside loopback, without keys or a list of peers (for tests)
+    #[arg(long, env = "CLOAKROOM_INSECURE", value_parser = FalseyValueParser::new())]
+    pub insecure: bool,
+}

@@ -1,0 +1,243 @@
+//! One connection as a task: reads, lets the exchange answer, writes once, waits.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::engine::Position;
+use crate::limits;
+use crate::net::http::dialect::Dialect;
+use crate::net::http::exchange::{Exchange, Turn};
+use crate::net::http::scratch::{Desk, Scratch};
+use crate::net::http::service::Service;
+use crate::net::http::stream::{Peer, Stream};
+use crate::net::http::timer::{Timer, Waiting};
+
+/// An HTTP connection from its accept to its close. It is done when it is closed.
+pub struct Connection {
+    stream: Stream,
+    peer: Peer,
+    service: Arc<Service>,
+    exchange: Exchange,
+    timer: Timer,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The timer and the stop signal know this task.
+    registered: bool,
+    /// The log position that this task was last parked for.
+    parked_for: Option<Position>,
+    /// Bytes written so far.
+    written: u64,
+    /// Bytes dropped since the last reply.
+    lingered: Option<u64>,
+}
+
+/// What a connection does when a turn is over.
+enum Rest {
+    /// Waits to be woken.
+    Wait,
+    /// Has another turn at once.
+    GoOn,
+    /// Ends.
+    End,
+}
+
+impl Connection {
+    /// A connection over an accepted socket; `dialect` is that of the listener, `None` where the
+    /// path decides. To be made on the thread that will run it.
+    #[must_use]
+    pub fn new(
+        stream: Stream,
+        peer: Peer,
+        dialect: Option<Dialect>,
+        service: Arc<Service>,
+    ) -> Self {
+        Self {
+            stream,
+            peer,
+            exchange: Exchange::new(dialect),
+            timer: Timer::start(&service.limits),
+            stop: Box::pin(service.stop.token().clone().cancelled_owned()),
+            service,
+            registered: false,
+            parked_for: None,
+            written: 0,
+            lingered: None,
+        }
+    }
+
+    /// Does what can be done now, in bounded pieces.
+    fn run(&mut self, cx: &mut Context<'_>, read: &mut [u8], desk: &mut Desk) -> io::Result<Rest> {
+        let mut budget = limits::REQUESTS_PER_TURN;
+        loop {
+            self.execute(&[], desk, &mut budget);
+            self.flush(cx, desk)?;
+            if !self.exchange.has_room() {
+                return self.rest(cx, desk);
+            }
+            if self.exchange.is_working() || self.exchange.has_leftovers() {
+                if budget > 0 && !self.exchange.is_working() {
+                    continue;
+                }
+                // The runtime polls its sockets before it comes back to this task.
+                let _ = pin!(tokio::task::yield_now()).poll(cx);
+                return Ok(Rest::Wait);
+            }
+            match self.exchange.closing() {
+                Some(_) if !self.exchange.outbox.is_empty() => return self.rest(cx, desk),
+                Some(false) => return Ok(Rest::End),
+                Some(true) => return self.linger(cx, read, desk),
+                None => {}
+            }
+            match self.stream.poll_read(cx, read) {
+                Poll::Pending => return self.rest(cx, desk),
+                Poll::Ready(count) => match read.get(..count?) {
+                    Some([]) | None => self.exchange.end_of_input(),
+                    Some(fresh) => self.execute(fresh, desk, &mut budget),
+                },
+            }
+        }
+    }
+
+    /// Answers fresh bytes, requests that were left over, or a slice of the work at hand.
+    fn execute(&mut self, fresh: &[u8], desk: &mut Desk, budget: &mut usize) {
+        let more = self.exchange.is_working() || self.exchange.has_leftovers();
+        if fresh.is_empty() && !(more && self.exchange.has_room()) {
+            return;
+        }
+        let mut turn = Turn {
+            service: &self.service,
+            peer: &self.peer,
+            now: self.service.clock.now(),
+            desk,
+        };
+        if self.exchange.is_working() {
+            self.exchange.work(&mut turn);
+        } else {
+            self.exchange.receive(fresh, &mut turn, budget);
+        }
+    }
+
+    /// Writes what may be sent.
+    fn flush(&mut self, cx: &mut Context<'_>, desk: &mut Desk) -> io::Result<()> {
+        let outbox = &mut self.exchange.outbox;
+        while !outbox.is_empty() {
+            if outbox.is_held() {
+                outbox.release(self.service.log.reached());
+            }
+            let bytes = outbox.sendable();
+            if bytes.is_empty() {
+                let awaited = outbox.waits_for();
+                if let Some(position) = awaited
+                    && self.parked_for != awaited
+                {
+                    desk.park(position, cx.waker().clone());
+                    self.parked_for = awaited;
+                }
+                return Ok(());
+            }
+            match self.stream.poll_write(cx, bytes) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(count) => match count? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    count => {
+                        self.written += u64::try_from(count).unwrap_or(0);
+                        outbox.advance(count);
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing can be done until somebody wakes this task: sees to the time-outs and to the stop.
+    fn rest(&mut self, cx: &mut Context<'_>, desk: &mut Desk) -> io::Result<Rest> {
+        if !self.registered {
+            self.registered = true;
+            self.timer.register(cx);
+            let _ = self.stop.as_mut().poll(cx);
+        }
+        if self.exchange.is_idle() && self.service.stop.is_raised() {
+            return Ok(Rest::End);
+        }
+        let waiting = self.exchange.waiting();
+        let progress = match waiting {
+            Waiting::Writing => self.written,
+            Waiting::Request | Waiting::Head | Waiting::Body | Waiting::Lingering => {
+                self.exchange.served()
+            }
+        };
+        let limits = &self.service.limits;
+        if self.timer.poll(cx, limits, waiting, progress).is_pending() {
+            return Ok(Rest::Wait);
+        }
+        match waiting {
+            Waiting::Head | Waiting::Body => {
+                self.exchange.time_out(&mut Turn {
+                    service: &self.service,
+                    peer: &self.peer,
+                    now: self.service.clock.now(),
+                    desk,
+                });
+                Ok(Rest::GoOn)
+            }
+            Waiting::Request | Waiting::Writing | Waiting::Lingering => Ok(Rest::End),
+        }
+    }
+
+    /// Drops what a refused peer still sends, so that it gets to read the reply.
+    fn linger(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: &mut [u8],
+        desk: &mut Desk,
+    ) -> io::Result<Rest> {
+        let mut dropped = match self.lingered {
+            Some(dropped) => dropped,
+            None => match self.stream.poll_shutdown(cx) {
+                Poll::Pending => return self.rest(cx, desk),
+                Poll::Ready(shut) => shut.map(|()| 0)?,
+            },
+        };
+        loop {
+            self.lingered = Some(dropped);
+            if dropped > limits::DISCARD_BYTES {
+                return Ok(Rest::End);
+            }
+            match self.stream.poll_read(cx, read) {
+                Poll::Pending => return self.rest(cx, desk),
+                Poll::Ready(count) => match count? {
+                    0 => return Ok(Rest::End),
+                    count => dropped += u64::try_from(count).unwrap_or(u64::MAX),
+                },
+            }
+        }
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = self.get_mut();
+        Scratch::with(|Scratch { read, desk }| {
+            loop {
+                connection.exchange.borrow_room(desk);
+                let rest = connection.run(cx, read, desk);
+                connection.exchange.return_room(desk);
+                match rest {
+                    Ok(Rest::Wait) => return Poll::Pending,
+                    Ok(Rest::GoOn) => {}
+                    Ok(Rest::End) => return Poll::Ready(()),
+                    Err(error) => {
+                        tracing::debug!(peer = %connection.peer, %error, "connection broke");
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Buffers that the connections of one thread share, so that an idle connection holds none.
+
+use std::cell::RefCell;
+use std::task::Waker;
+
+use crate::clock::Millis;
+use crate::engine::Position;
+use crate::net::http::date::DateCache;
+use crate::net::http::log_watch::LogWatch;
+use crate::net::http::outbox::Outbox;
+
+/// Bytes read at once; more than a peer usually has sent.
+const READ_BYTES: usize = 64 << 10;
+/// A shared buffer that has grown beyond this is given back to the allocator.
+const KEPT_BYTES: usize = 1 << 20;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        read: vec![0; READ_BYTES].into_boxed_slice(),
+        desk: Desk {
+            outbox: Outbox::default(),
+            carried: Vec::new(),
+            body: Vec::new(),
+            inflated: Vec::new(),
+            date: DateCache::new(Millis(0)),
+            parked: Vec::new(),
+        },
+    });
+}
+
+/// All that is shared.
+pub(super) struct Scratch {
+    /// Where bytes are read to.
+    pub(super) read: Box<[u8]>,
+    /// The rest.
+    pub(super) desk: Desk,
+}
+
+/// What is needed while requests are answered.
+pub(super) struct Desk {
+    /// Room for replies, lent to the connection whose turn it is.
+    pub(super) outbox: Outbox,
+    /// Room for a partial request, lent to the first connection that needs it.
+    pub(super) carried: Vec<u8>,
+    /// The body of the reply in the making.
+    pub(super) body: Vec<u8>,
+    /// The inflated body of a request.
+    pub(super) inflated: Vec<u8>,
+    /// The `Date` line.
+    pub(super) date: DateCache,
+    /// Connections whose replies wait for the log.
+    parked: Vec<(Position, Waker)>,
+}
+
+impl Scratch {
+    /// Runs `turn` with this thread's buffers.
+    pub(super) fn with<R>(turn: impl FnOnce(&mut Self) -> R) -> R {
+        SCRATCH.with_borrow_mut(turn)
+    }
+}
+
+impl Desk {
+    /// Wakes the task when the log has reached `position`.
+    pub(super) fn park(&mut self, position: Position, waker: Waker) {
+        self.parked.push((position, waker));
+    }
+
+    /// Gives buffers back that one large request or reply has blown up.
+    pub(super) fn tidy(&mut self) {
+        for buffer in [&mut self.body, &mut self.inflated, &mut self.carried] {
+            if buffer.capacity() > KEPT_BYTES {
+                *buffer = Vec::new();
+            }
+        }
+        if self.outbox.capacity() > KEPT_BYTES && self.outbox.is_empty() {
+            self.outbox = Outbox::default();
+        }
+    }
+}
+
+/// Wakes the parked connections of this thread whenever the log has moved on.
+pub(crate) async fn wake_parked(mut log: LogWatch) {
+    while let Some(reached) = log.moved().await {
+        Scratch::with(|scratch| {
+            let woken = scratch
+                .desk
+                .parked
+                .extract_if(.., |(position, _)| *position <= reached);
+            for (_, waker) in woken {
+                waker.wake();
+            }
+        });
+    }
+}

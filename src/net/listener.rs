@@ -1,0 +1,341 @@
+//! Listening sockets: bound before anything is promised, accepted from without spinning.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::config::{Address, Cidr, DialectName, HttpListen};
+use crate::net::http::dialect::Dialect;
+use crate::net::http::stream::Peer;
+
+/// Connections that the kernel keeps for us while we are busy.
+const BACKLOG: i32 = 4096;
+/// How long accepting rests when the system has no room for another connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a listener cannot be had.
+#[derive(Debug)]
+pub enum ListenFailure {
+    /// The address cannot be bound.
+    Bind(Address, io::Error),
+    /// The address can be reached from outside, and nothing says who may.
+    Exposed(Address),
+    /// Somebody listens on this Unix socket.
+    InUse(PathBuf),
+    /// There is a file of another kind where the Unix socket should be.
+    NotASocket(PathBuf),
+}
+
+impl std::fmt::Display for ListenFailure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bind(address, error) => write!(out, "cannot listen on {address}: {error}"),
+            Self::Exposed(address) => write!(
+                out,
+                "{address} can be reached from other machines: say who may connect with \
+                 {address},allow=CIDR,... or use --insecure"
+            ),
+            Self::InUse(path) => {
+                write!(
+                    out,
+                    "somebody listens on the socket {} already",
+                    path.display()
+                )
+            }
+            Self::NotASocket(path) => write!(
+                out,
+                "{} exists and is no socket: remove it or choose another path",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ListenFailure {}
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Listener {
+    socket: ListenSocket,
+    dialect: Option<Dialect>,
+    allow: Vec<Cidr>,
+}
+
+#[derive(Debug)]
+enum ListenSocket {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener, SocketFile),
+}
+
+/// The file of a Unix socket. It goes away with its listener.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "cannot remove the socket file");
+        }
+    }
+}
+
+/// A connection that has been accepted, not yet bound to a runtime.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, not blocking.
+    pub socket: AcceptedSocket,
+    /// Who connected.
+    pub peer: Peer,
+    /// The dialect of the listener; `None` where the path decides.
+    pub dialect: Option<Dialect>,
+}
+
+/// The socket of an accepted connection.
+#[derive(Debug)]
+pub enum AcceptedSocket {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix socket.
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// Binds a listener.
+    ///
+    /// # Errors
+    /// [`ListenFailure`]; outside loopback without `allow` only an `insecure` server listens.
+    pub fn bind(listen: &HttpListen, insecure: bool) -> Result<Self, ListenFailure> {
+        let failed = |error| ListenFailure::Bind(listen.address.clone(), error);
+        let socket = match &listen.address {
+            Address::Unix(path) => bind_unix(path, failed)?,
+            Address::Inet(text) => {
+                let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(failed)?.collect();
+                let open = listen.allow.is_empty() && !insecure;
+                if open
+                    && addresses
+                        .iter()
+                        .any(|a| !a.ip().to_canonical().is_loopback())
+                {
+                    return Err(ListenFailure::Exposed(listen.address.clone()));
+                }
+                bind_first(&addresses).map_err(failed)?
+            }
+        };
+        Ok(Self {
+            socket,
+            dialect: listen.dialect.map(dialect_of),
+            allow: listen.allow.clone(),
+        })
+    }
+
+    /// The line that announces it: `listening http 127.0.0.1:7080`.
+    #[must_use]
+    pub fn announcement(&self) -> String {
+        let door = match self.dialect {
+            Some(dialect) => format!("http.{}", dialect.name()),
+            None => "http".to_owned(),
+        };
+        match &self.socket {
+            ListenSocket::Tcp(_, address) => format!("listening {door} {address}"),
+            ListenSocket::Unix(_, file) => format!("listening {door} unix:{}", file.0.display()),
+        }
+    }
+
+    /// The address bound; `None` for a Unix socket.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            ListenSocket::Tcp(_, address) => Some(*address),
+            ListenSocket::Unix(..) => None,
+        }
+    }
+
+    /// Makes the listener wait for connections on the runtime of this thread.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch another file descriptor.
+    pub fn watch(self) -> io::Result<Acceptor> {
+        Ok(Acceptor {
+            socket: match self.socket {
+                ListenSocket::Tcp(listener, _) => {
+                    AcceptorSocket::Tcp(tokio::net::TcpListener::from_std(listener)?)
+                }
+                ListenSocket::Unix(listener, file) => AcceptorSocket::Unix {
+                    listener: tokio::net::UnixListener::from_std(listener)?,
+                    _file: file,
+                },
+            },
+            dialect: self.dialect,
+            allow: self.allow,
+            pause: FIRST_PAUSE,
+        })
+    }
+}
+
+/// A listener that accepts.
+#[derive(Debug)]
+pub struct Acceptor {
+    socket: AcceptorSocket,
+    dialect: Option<Dialect>,
+    allow: Vec<Cidr>,
+    pause: Duration,
+}
+
+#[derive(Debug)]
+enum AcceptorSocket {
+    Tcp(tokio::net::TcpListener),
+    Unix {
+        listener: tokio::net::UnixListener,
+        _file: SocketFile,
+    },
+}
+
+impl AcceptorSocket {
+    /// Accepts one connection and takes it off this thread's runtime.
+    async fn accept(&self) -> io::Result<(AcceptedSocket, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                let stream = stream.into_std()?;
+                stream.set_nodelay(true)?;
+                Ok((AcceptedSocket::Tcp(stream), Peer::Inet(address)))
+            }
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                Ok((AcceptedSocket::Unix(stream.into_std()?), Peer::Unix))
+            }
+        }
+    }
+}
+
+impl Acceptor {
+    /// Waits for the next connection of a peer that is let in. Peers outside `allow` are closed
+    /// here. When the system has no room it waits, longer each time, and tries again.
+    pub async fn accept(&mut self) -> Accepted {
+        loop {
+            match self.socket.accept().await {
+                Ok((socket, peer)) => {
+                    self.pause = FIRST_PAUSE;
+                    if self.lets_in(&peer) {
+                        let dialect = self.dialect;
+                        return Accepted {
+                            socket,
+                            peer,
+                            dialect,
+                        };
+                    }
+                    tracing::debug!(%peer, "closed: not in the list of allowed peers");
+                }
+                Err(error) if of_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, pause = ?self.pause, "cannot accept connections");
+                    tokio::time::sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn lets_in(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Unix => true,
+            Peer::Inet(_) if self.allow.is_empty() => true,
+            Peer::Inet(address) => self.allow.iter().any(|net| net.contains(address.ip())),
+        }
+    }
+}
+
+/// Errors that concern the one connection that was to be accepted, not the listener.
+fn of_one_connection(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    [
+        Errno::CONNABORTED,
+        Errno::INTR,
+        Errno::PERM,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NETUNREACH,
+    ]
+    .into_iter()
+    .any(|errno| code == Some(errno))
+}
+
+fn dialect_of(name: DialectName) -> Dialect {
+    match name {
+        DialectName::RestSessions => Dialect::RestSessions,
+        DialectName::Tarantool => Dialect::Tarantool,
+        DialectName::BackSession => Dialect::BackSession,
+    }
+}
+
+fn bind_first(addresses: &[SocketAddr]) -> io::Result<ListenSocket> {
+    let mut failure = io::ErrorKind::NotFound.into();
+    for address in addresses {
+        match bind_tcp(*address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<ListenSocket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener: TcpListener = socket.into();
+    let bound = listener.local_addr()?;
+    Ok(ListenSocket::Tcp(listener, bound))
+}
+
+fn bind_unix(
+    path: &Path,
+    failed: impl Fn(io::Error) -> ListenFailure,
+) -> Result<ListenSocket, ListenFailure> {
+    remove_stale(path, &failed)?;
+    let bound = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        socket.listen(BACKLOG)?;
+        Ok(socket)
+    };
+    let socket: Socket = bound().map_err(failed)?;
+    let file = SocketFile(path.to_owned());
+    Ok(ListenSocket::Unix(socket.into(), file))
+}
+
+/// A socket file that nobody listens on is left over from a server that was killed.
+fn remove_stale(
+    path: &Path,
+    failed: impl Fn(io::Error) -> ListenFailure,
+) -> Result<(), ListenFailure> {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => {}
+        Ok(_) => return Err(ListenFailure::NotASocket(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(failed)
+        }
+        Ok(_) => Err(ListenFailure::InUse(path.to_owned())),
+        Err(error) => Err(failed(error)),
+    }
+}

@@ -1,0 +1,547 @@
+//! The back-session dialect beyond its transcripts: what its README promised, its bounds, its life.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cloakroom::clock::Millis;
+use cloakroom::engine::{Engine, EngineConfig, Key, Read};
+use cloakroom::limits;
+use cloakroom::model::{AppName, Keys, Randomness};
+use cloakroom::net::http::date::DateCache;
+use cloakroom::net::http::dialect::{Context, Dialect, DialectSettings, Handled};
+use cloakroom::net::http::request::{Head, Request};
+use cloakroom::net::http::response::Response;
+use serde_json::{Value, json};
+
+const START: Millis = Millis(1_795_161_703_019);
+const START_TEXT: &str = "2026-11-20 08:01:43.019 +0000 UTC";
+
+/// Numbers in a row, mixed so that they do not look it.
+struct Counted(AtomicU64);
+
+impl Randomness for Counted {
+    fn fill(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let x = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            let [.., mixed] = (x ^ x >> 29)
+                .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+                .to_le_bytes();
+            *byte = mixed;
+        }
+    }
+}
+
+struct Door {
+    engine: Engine,
+    settings: DialectSettings,
+    now: Millis,
+    date: DateCache,
+}
+
+#[derive(PartialEq, Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+    /// Turns it took.
+    slices: usize,
+}
+
+impl Door {
+    fn new() -> Self {
+        Self::with(&EngineConfig::default())
+    }
+
+    fn with(config: &EngineConfig) -> Self {
+        let random = Box::new(Counted(AtomicU64::new(1)));
+        Self {
+            engine: Engine::new(config, Keys::new([7; 32]), random),
+            settings: DialectSettings::default(),
+            now: START,
+            date: DateCache::new(START),
+        }
+    }
+
+    fn living(seconds: i64) -> Self {
+        Self {
+            settings: DialectSettings {
+                back_session_seconds: seconds,
+            },
+            ..Self::new()
+        }
+    }
+
+    fn handle(&self, request: &Request<'_>, reply: &mut Response<'_>) -> usize {
+        let cx = Context {
+            engine: &self.engine,
+            now: self.now,
+            settings: &self.settings,
+        };
+        match Dialect::BackSession.handle(&cx, request, reply) {
+            Handled::Done(_) => 1,
+            Handled::InSlices(mut work) => {
+                let mut slices = 2;
+                while work.slice(&cx, reply).is_none() {
+                    slices += 1;
+                }
+                slices
+            }
+        }
+    }
+
+    fn send(&self, method: &str, target: &str, body: &str) -> Answer {
+        let (mut out, mut scratch) = (Vec::new(), Vec::new());
+        let mut reply = Response::new(&mut out, &mut scratch, &self.date, 1, false);
+        let slices = self.handle(&request(method, target, body), &mut reply);
+        let status = reply.status();
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Answer {
+            status,
+            head: head.to_string(),
+            body: body.to_string(),
+            slices,
+        }
+    }
+
+    fn json(&self, method: &str, target: &str, body: &str) -> Value {
+        let answer = self.send(method, target, body);
+        assert_eq!(answer.status, 200, "{method} {target} {body}");
+        assert!(
+            answer
+                .head
+                .contains("\r\nCache-Control: no-cache, no-store\r\n")
+        );
+        assert!(
+            answer
+                .head
+                .contains("\r\nContent-Type: application/json\r\n")
+        );
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    fn status(&self, method: &str, target: &str, body: &str) -> u16 {
+        let answer = self.send(method, target, body);
+        if answer.status != 200 {
+            assert_eq!(answer.body, "", "{method} {target} {body}");
+            assert!(!answer.head.contains("Content-Type"), "{}", answer.head);
+        }
+        answer.status
+    }
+
+    fn create(&self, user: &str, device: &str) -> String {
+        let body = json!({"user_id": user, "device_id": device}).to_string();
+        let created = self.json("POST", "/a01/session", &body);
+        created["session_id"].as_str().unwrap().to_string()
+    }
+
+    fn patch(&self, id: &str, attributes: Value) -> Answer {
+        let body = json!({"session_id": id, "session_attributes": attributes});
+        self.send("PATCH", "/a01/session", &body.to_string())
+    }
+
+    fn session(&self, id: &str) -> Value {
+        self.json("GET", &format!("/a01/session/{id}"), "")
+    }
+}
+
+fn request<'a>(method: &'a str, target: &'a str, body: &'a str) -> Request<'a> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Request {
+        head: Head {
+            method,
+            target: target.as_bytes(),
+            path: path.as_bytes(),
+            query: query.as_bytes(),
+            minor_version: 1,
+            fields: &[],
+        },
+        body: body.as_bytes(),
+    }
+}
+
+#[test]
+fn user_query_lists_devices_and_ids_of_the_user_by_id() {
+    let door = Door::new();
+    let mut ids: Vec<(String, String)> = (0..600)
+        .map(|n| (door.create("u 1", &format!("d{n}")), format!("d{n}")))
+        .collect();
+    door.create("u 2", "other");
+    ids.sort();
+    let sessions: Vec<Value> = ids
+        .iter()
+        .map(|(id, device)| json!({"device_id": device, "session_id": id}))
+        .collect();
+    let listed = door.json("GET", "/a01/session?user_id=u+1", "");
+    assert_eq!(listed, json!({"user_id": "u 1", "sessions": sessions}));
+    assert!(door.send("GET", "/a01/session?user_id=u%201", "").slices > 1);
+    let nobody = door.send("GET", "/a01/session?x=1&user_id=n%3C", "");
+    assert_eq!(nobody.body, r#"{"user_id":"n\u003c","sessions":[]}"#);
+}
+
+#[test]
+fn user_list_by_path_is_an_object_in_byte_order_of_the_ids() {
+    let door = Door::new();
+    let mut ids: Vec<String> = (0..300).map(|_| door.create("u", "d")).collect();
+    ids.sort();
+    let body = door.send("GET", "/a01/session/user/u", "").body;
+    let places: Vec<usize> = ids
+        .iter()
+        .map(|id| body.find(id.as_str()).unwrap())
+        .collect();
+    assert!(places.is_sorted());
+    let entry =
+        format!(r#"{{"create_date":"{START_TEXT}","device_id":"d","update_date":"{START_TEXT}"}}"#);
+    let expected: Vec<String> = ids.iter().map(|id| format!("\"{id}\":{entry}")).collect();
+    assert_eq!(body, format!("{{{}}}", expected.join(",")));
+}
+
+#[test]
+fn user_query_with_delete_ends_all_sessions_of_that_user_only() {
+    let door = Door::new();
+    let ids: Vec<String> = (0..700).map(|_| door.create("u", "d")).collect();
+    let other = door.create("v", "d");
+    let removed = door.send("DELETE", "/a01/session?user_id=u", "");
+    assert_eq!((removed.status, removed.body.as_str()), (200, ""));
+    assert!(removed.slices > 1);
+    for id in &ids {
+        assert_eq!(door.status("GET", &format!("/a01/session/{id}"), ""), 404);
+    }
+    assert_eq!(door.session(&other)["user_id"], "v");
+    assert_eq!(door.json("GET", "/a01/session/user/u", ""), json!({}));
+    assert_eq!(door.status("DELETE", "/a01/session?user_id=u", ""), 200);
+    door.engine.check_invariants().unwrap();
+}
+
+#[test]
+fn collection_without_a_readable_user_is_refused() {
+    let door = Door::new();
+    for method in ["GET", "DELETE"] {
+        assert_eq!(door.status(method, "/a01/session", ""), 405);
+        assert_eq!(door.status(method, "/a01/session?user=a", ""), 405);
+        assert_eq!(door.status(method, "/a01/session?user_id=", ""), 400);
+        assert_eq!(door.status(method, "/a01/session?user_id=%ff", ""), 400);
+    }
+}
+
+#[test]
+fn patch_by_id_changes_the_session_of_the_path() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    let target = format!("/a01/session/{}", id.replace('=', "%3D"));
+    let answer = door.json("PATCH", &target, r#"{"device_id":"e","auth_code":"a"}"#);
+    assert_eq!(answer, json!({"auth_code": "a", "device_id": "e"}));
+    let wrapped = r#"{"session_attributes":{"auth_code":"b"}}"#;
+    assert_eq!(
+        door.json("PATCH", &target, wrapped),
+        json!({"auth_code": "b"})
+    );
+    assert_eq!(door.session(&id)["auth_code"], "b");
+    assert_eq!(door.session(&id)["device_id"], "e");
+    assert_eq!(
+        door.status("PATCH", &target, r#"{"user_id":"v","auth_code":"c"}"#),
+        400
+    );
+    let contrary = r#"{"session_id":"x","session_attributes":{"auth_code":"c"}}"#;
+    assert_eq!(door.status("PATCH", &target, contrary), 400);
+    assert_eq!(door.status("PATCH", &target, "{}"), 400);
+    assert_eq!(door.status("PATCH", &target, "null"), 400);
+    assert_eq!(door.status("PATCH", &target, "[]"), 422);
+    assert_eq!(
+        door.status("PATCH", "/a01/session/unknown", r#"{"auth_code":"c"}"#),
+        404
+    );
+    assert_eq!(door.session(&id)["auth_code"], "b");
+}
+
+#[test]
+fn expiration_time_is_shown_only_where_it_is_set() {
+    let door = Door::new();
+    let body = r#"{"user_id":"u","exiration_time":"60"}"#;
+    let id = door.json("POST", "/a01/session", body)["session_id"]
+        .as_str()
+        .unwrap()
+        .to_string();
+    assert_eq!(door.session(&id)["exiration_time"], "60");
+    assert_eq!(
+        door.patch(&id, json!({"exiration_time": 3600})).body,
+        r#"{"exiration_time":3600}"#
+    );
+    let shown = door.send("GET", &format!("/a01/session/{id}"), "").body;
+    assert!(
+        shown.ends_with(r#","user_email":"","exiration_time":3600}"#),
+        "{shown}"
+    );
+    assert_eq!(
+        door.patch(&id, json!({"exiration_time": null})).body,
+        r#"{"exiration_time":""}"#
+    );
+    assert_eq!(door.session(&id).get("exiration_time"), None);
+    assert_eq!(door.patch(&id, json!({"exiration_time": 1.5})).status, 422);
+    assert_eq!(door.patch(&id, json!({"exiration_time": true})).status, 422);
+}
+
+#[test]
+fn emptied_attributes_are_answered_and_leave_nothing_behind() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    for attributes in [
+        json!({"device_id": ""}),
+        json!({"device_id": null, "foo": ""}),
+    ] {
+        let answer = door.patch(&id, attributes.clone());
+        assert_eq!(answer.status, 200, "{attributes}");
+        assert!(answer.body.contains(r#""device_id":"""#), "{}", answer.body);
+    }
+    assert_eq!(door.session(&id)["device_id"], "");
+    let key = Key::Token(id.as_bytes());
+    let data = door
+        .engine
+        .read(door.now, AppName::BACK_SESSION, key, Read::Peek, |view| {
+            String::from_utf8(view.data.to_vec()).unwrap()
+        });
+    assert_eq!(
+        data.answer.unwrap(),
+        format!(r#"{{"update_date":"{START_TEXT}"}}"#)
+    );
+}
+
+#[test]
+fn create_date_stays_and_update_date_follows_patches_only() {
+    let mut door = Door::new();
+    let id = door.create("u", "d");
+    let dates = |door: &Door| {
+        let list = door.json("GET", "/a01/session/user/u", "");
+        let date = |name: &str| list[&id][name].as_str().unwrap().to_string();
+        (date("create_date"), date("update_date"))
+    };
+    assert_eq!(
+        dates(&door),
+        (START_TEXT.to_string(), START_TEXT.to_string())
+    );
+    door.now = START.plus(981);
+    door.session(&id);
+    assert_eq!(
+        dates(&door),
+        (START_TEXT.to_string(), START_TEXT.to_string())
+    );
+    let later = "2026-11-20 08:01:44 +0000 UTC";
+    let answer = door.patch(&id, json!({"create_date": "1999", "update_date": "1999"}));
+    let answer: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(
+        answer,
+        json!({"create_date": START_TEXT, "update_date": later})
+    );
+    door.now = START.plus(5_000);
+    assert_eq!(dates(&door), (START_TEXT.to_string(), later.to_string()));
+}
+
+#[test]
+fn session_lives_to_the_last_millisecond_of_its_fixed_life_and_nothing_prolongs_it() {
+    let mut door = Door::living(3);
+    let id = door.create("u", "d");
+    door.now = START.plus(2_999);
+    assert_eq!(door.session(&id)["device_id"], "d");
+    assert_eq!(door.patch(&id, json!({"device_id": "e"})).status, 200);
+    assert_eq!(door.session(&id)["device_id"], "e");
+    door.now = START.plus(3_000);
+    let target = format!("/a01/session/{id}");
+    assert_eq!(door.status("GET", &target, ""), 404);
+    assert_eq!(door.patch(&id, json!({"device_id": "f"})).status, 400);
+    assert_eq!(door.status("PATCH", &target, r#"{"device_id":"f"}"#), 404);
+    assert_eq!(door.status("DELETE", &target, ""), 404);
+    assert_eq!(door.json("GET", "/a01/session/user/u", ""), json!({}));
+    let short = door.json("GET", "/a01/session?user_id=u", "");
+    assert_eq!(short, json!({"user_id": "u", "sessions": []}));
+    while door.engine.sweep(door.now, 64).more {}
+    door.engine.check_invariants().unwrap();
+}
+
+#[test]
+fn life_of_zero_is_dead_at_once_and_negative_is_for_ever() {
+    let door = Door::living(0);
+    let id = door.create("u", "d");
+    assert_eq!(door.status("GET", &format!("/a01/session/{id}"), ""), 404);
+    let mut door = Door::living(-1);
+    let id = door.create("u", "d");
+    door.now = START.plus(1_000 * 365 * 86_400_000);
+    assert_eq!(door.session(&id)["device_id"], "d");
+    let mut door = Door::living(i64::MAX);
+    let id = door.create("u", "d");
+    door.now = START.plus(1_000 * 365 * 86_400_000);
+    assert_eq!(door.session(&id)["device_id"], "d");
+}
+
+#[test]
+fn reads_are_counted_and_lists_and_patches_are_not() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    for _ in 0..3 {
+        door.session(&id);
+    }
+    door.patch(&id, json!({"device_id": "e"}));
+    door.json("GET", "/a01/session/user/u", "");
+    door.json("GET", "/a01/session?user_id=u", "");
+    let key = Key::Token(id.as_bytes());
+    let counters = door
+        .engine
+        .read(door.now, AppName::BACK_SESSION, key, Read::Peek, |view| {
+            (view.reads, view.writes)
+        });
+    assert_eq!(counters.answer, Some((4, 2)));
+}
+
+#[test]
+fn attributes_without_a_name_are_bounded_and_free_their_place_when_emptied() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    let named = |from: usize, to: usize, text: &str| -> Value {
+        (from..to)
+            .map(|n| (format!("x{n}"), json!(text)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let bound = limits::BACK_SESSION_ATTRIBUTES;
+    assert_eq!(door.patch(&id, named(0, bound + 1, "v")).status, 400);
+    assert_eq!(door.patch(&id, named(0, bound - 1, "v")).status, 200);
+    assert_eq!(door.patch(&id, named(0, bound, "w")).status, 200);
+    assert_eq!(
+        door.patch(&id, json!({"one": "more", "device_id": "e"}))
+            .status,
+        400
+    );
+    assert_eq!(door.session(&id)["device_id"], "d");
+    assert_eq!(
+        door.patch(&id, json!({"one": "", "device_id": "e"})).status,
+        200
+    );
+    assert_eq!(
+        door.patch(&id, json!({"x0": "", "one": "more"})).status,
+        200
+    );
+    assert_eq!(door.patch(&id, json!({"two": "more"})).status, 400);
+}
+
+#[test]
+fn user_ids_and_data_have_their_bounds() {
+    let door = Door::new();
+    for (length, status) in [(1_023, 200), (1_024, 200), (1_025, 400)] {
+        let body = json!({"user_id": "u".repeat(length)}).to_string();
+        assert_eq!(
+            door.status("POST", "/a01/session", &body),
+            status,
+            "{length}"
+        );
+    }
+    // `{"device_id":"..."}` takes 16 bytes more than the text.
+    for (length, status) in [
+        (limits::DATA_BYTES - 16, 200),
+        (limits::DATA_BYTES - 15, 413),
+    ] {
+        let body = json!({"user_id": "u", "device_id": "d".repeat(length)}).to_string();
+        assert_eq!(
+            door.status("POST", "/a01/session", &body),
+            status,
+            "{length}"
+        );
+    }
+    let id = door.create("v", &"d".repeat(limits::DATA_BYTES / 2));
+    let half = "a".repeat(limits::DATA_BYTES / 2);
+    assert_eq!(door.patch(&id, json!({"auth_code": half})).status, 413);
+    assert_eq!(door.session(&id)["auth_code"], "");
+}
+
+#[test]
+fn server_that_holds_what_it_may_answers_503_and_still_reads() {
+    let full = Door::with(&EngineConfig {
+        max_memory: 0,
+        ..EngineConfig::default()
+    });
+    assert_eq!(
+        full.status("POST", "/a01/session", r#"{"user_id":"u"}"#),
+        503
+    );
+    assert_eq!(full.status("GET", "/a01/session/x", ""), 404);
+    let no_apps = Door::with(&EngineConfig {
+        max_apps: 0,
+        ..EngineConfig::default()
+    });
+    assert_eq!(
+        no_apps.status("POST", "/a01/session", r#"{"user_id":"u"}"#),
+        503
+    );
+}
+
+#[test]
+fn unclean_paths_redirect_safe_methods_and_serve_the_others() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    let answer = door.send("GET", "/a01//session/x?q=1", "");
+    assert_eq!(answer.status, 301);
+    assert!(
+        answer.head.contains("\r\nLocation: /a01/session/x?q=1\r\n"),
+        "{}",
+        answer.head
+    );
+    assert_eq!(door.send("GET", "/a01/session/x/?", "").status, 301);
+    assert_eq!(door.send("HEAD", "//a01/session/x", "").status, 301);
+    assert_eq!(door.send("HEAD", "/a01/session/x/", "").status, 405);
+    assert_eq!(door.send("GET", "/a01/session?user_id=u", "").status, 200);
+    assert_eq!(door.send("GET", "/a01/session/?user_id=u", "").status, 301);
+    let body = r#"{"user_id":"u"}"#;
+    assert_eq!(door.status("POST", "//a01/./session/", body), 200);
+    assert_eq!(
+        door.status("DELETE", &format!("/a01/x/../session//{id}/"), ""),
+        200
+    );
+    assert_eq!(door.status("GET", &format!("/a01/session/{id}"), ""), 404);
+}
+
+#[test]
+fn methods_that_are_not_there_are_named_by_those_that_are() {
+    let door = Door::new();
+    for (target, allow) in [
+        ("/a01/session", "PATCH, POST"),
+        ("/a01/session?user_id=u", "DELETE, GET, PATCH, POST"),
+        ("/a01/session/x", "DELETE, GET, PATCH"),
+        ("/a01/session/user/x", "GET"),
+    ] {
+        let answer = door.send("PUT", target, "");
+        assert_eq!((answer.status, answer.body.as_str()), (405, ""), "{target}");
+        assert!(
+            answer.head.contains(&format!("\r\nAllow: {allow}\r\n")),
+            "{}",
+            answer.head
+        );
+    }
+}
+
+#[test]
+fn plain_get_allocates_nothing() {
+    let door = Door::new();
+    let body = r#"{"user_id":"u<","device_id":"d&\u2028","auth_code":"a","exiration_time":"1"}"#;
+    let id = door.json("POST", "/a01/session", body)["session_id"]
+        .as_str()
+        .unwrap()
+        .to_string();
+    for target in [
+        format!("/a01/session/{id}"),
+        format!("/a01/session/{}", id.replace('=', "%3D")),
+    ] {
+        let (mut out, mut scratch) = (Vec::with_capacity(4_096), Vec::with_capacity(4_096));
+        let request = request("GET", &target, "");
+        let mut get = || {
+            out.clear();
+            let mut reply = Response::new(&mut out, &mut scratch, &door.date, 1, false);
+            door.handle(&request, &mut reply);
+            assert_eq!(reply.status(), 200);
+        };
+        get();
+        let counted = allocation_counter::measure(get);
+        assert_eq!(counted.count_total, 0, "{target}");
+    }
+}
