@@ -6,15 +6,18 @@
 )]
 
 mod fake_sessions;
+mod running;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use clap::Parser;
 use cloakroom::bench;
+use cloakroom::config::DialectName;
 use serde_json::Value;
 
 use fake_sessions::Bug;
+use running::Running;
 
 #[derive(Parser)]
 #[command(args_override_self = true)]
@@ -246,4 +249,41 @@ fn idle_connections_are_held_open_and_weighed() {
     assert_eq!(ran.code, ExitCode::SUCCESS, "{}", ran.complaint);
     assert_eq!(report["connections"], 20);
     assert_eq!(report["closed_by_server"], 0);
+}
+
+#[test]
+fn own_server_passes_verification_in_every_dialect() {
+    for (dialect, name, line) in [
+        (DialectName::RestSessions, "rest-sessions", "--preload 20"),
+        (DialectName::RestSessions, "rest-sessions", "--preload 2000"),
+        (DialectName::Tarantool, "tarantool", "--preload 20"),
+        (DialectName::BackSession, "back-session", "--preload 20"),
+    ] {
+        let server = Running::start(dialect, None);
+        let common = "-w mixed --verify -c 8 -t 2 -P 4 --warm-up 0 -n 20000 --json";
+        let ran = run(server.address, &format!("{common} --dialect {name} {line}"));
+        let report = ran.json();
+        assert_eq!(ran.code, ExitCode::SUCCESS, "{name} {line}: {report}");
+        assert_eq!(report["requests"], 20_000, "{name} {line}: {report}");
+        assert_eq!(report["verification"]["unanswered"], 0, "{name}: {report}");
+    }
+}
+
+#[test]
+fn own_server_ends_sessions_at_their_deadline_and_not_before() {
+    let server = Running::start(DialectName::BackSession, Some(1));
+    let line = "--dialect back-session -w get --verify --ttl 1 -c 4 --preload 100 --warm-up 0 \
+                -d 200ms --json";
+    let ran = run(server.address, line);
+    assert_eq!(ran.code, ExitCode::SUCCESS, "{}", ran.report);
+}
+
+#[test]
+fn numbers_of_100000_reads_of_one_session_are_distinct_and_consecutive() {
+    let server = Running::start(DialectName::RestSessions, None);
+    let line = "-w get --verify -c 8 -P 4 --preload 1 --warm-up 0 -n 100000 --json";
+    let ran = run(server.address, line);
+    let report = ran.json();
+    assert_eq!(ran.code, ExitCode::SUCCESS, "{report}");
+    assert!(report["verification"]["replies_checked"].as_u64().unwrap() >= 100_000);
 }
