@@ -37,7 +37,14 @@ const CONFINED: &[(&str, &[&str])] = &[
     (r"\btokio(_util)?\b", &["net", "server", "bench", "main"]),
     (
         r"\bstd::fs\b|\bstd::\{[^}]*\bfs\b",
-        &["server", "config", "main", "log/disk.rs"],
+        &[
+            "server",
+            "config",
+            "main",
+            "log/disk.rs",
+            "bench/machine.rs",
+            "bench/process.rs",
+        ],
     ),
 ];
 
