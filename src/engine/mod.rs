@@ -3,15 +3,26 @@
 //! A verb answers with a [`Reply`]: the answer, and the log position that must be reached before
 //! anybody may see it. Doors translate requests into verbs; no door knows another door's requests.
 
+mod bulk;
+mod create;
+mod edit;
+mod random;
+mod read;
 mod request;
 
+use std::sync::Arc;
+
+pub use random::OsRandomness;
 pub use request::{
     Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Position, Read,
     Refusal, Reply, Scope, Swept,
 };
 
+pub use crate::store::MemoryUse;
+
 use crate::clock::Millis;
-use crate::model::{AppName, Keys, Randomness, SessionView};
+use crate::model::{AppName, Change, Keys, Randomness};
+use crate::store::{App, Applied, Locked, Lookup, Store, StoreConfig};
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]
@@ -22,8 +33,10 @@ pub struct EngineConfig {
     pub max_memory: u64,
     /// Apps that keep an index of sessions by IP, besides `@sessions`.
     pub ip_indexed_apps: Vec<String>,
-    /// Token shards; a power of two.
+    /// Locks over the sessions; a power of two.
     pub token_shards: usize,
+    /// Locks over the users, and as many over the IPs.
+    pub name_shards: usize,
 }
 
 impl Default for EngineConfig {
@@ -33,122 +46,140 @@ impl Default for EngineConfig {
             max_memory: u64::MAX,
             ip_indexed_apps: Vec::new(),
             token_shards: 1024,
+            name_shards: 256,
         }
+    }
+}
+
+/// Where changes are written down before they are carried out. Called under the session's lock, so
+/// it only appends to memory; the position says when the change is safe.
+pub trait ChangeLog: Send + Sync {
+    /// Takes a change down. `None`: nobody has to wait for it.
+    fn append(&self, change: &Change<'_>) -> Option<Position>;
+}
+
+/// The log of a server that keeps sessions in memory only.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLog;
+
+impl ChangeLog for NoLog {
+    fn append(&self, _change: &Change<'_>) -> Option<Position> {
+        None
     }
 }
 
 /// The verbs over one store.
 pub struct Engine {
-    _config: EngineConfig,
+    store: Store,
+    random: Box<dyn Randomness>,
+    log: Box<dyn ChangeLog>,
+    max_memory: u64,
 }
 
 impl Engine {
     /// An engine without sessions.
     #[must_use]
-    pub fn new(config: EngineConfig, _keys: Keys, _random: Box<dyn Randomness>) -> Self {
-        Self { _config: config }
-    }
-
-    /// Creates a session.
-    ///
-    /// # Errors
-    /// [`Refusal::Exists`] for a client-chosen token that lives, [`Refusal::BadName`],
-    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`].
-    pub fn create(&self, _now: Millis, _new: &NewSession<'_>) -> Result<Reply<Created>, Refusal> {
-        Err(Refusal::Gone)
-    }
-
-    /// Reads a session. `answer` is called with the session under its lock and must be quick; the
-    /// reply is `None` when there is no such session.
-    pub fn read<R>(
-        &self,
-        _now: Millis,
-        _app: AppName<'_>,
-        _key: Key<'_>,
-        _how: Read,
-        _answer: impl FnOnce(&SessionView<'_>) -> R,
-    ) -> Reply<Option<R>> {
-        Reply {
-            answer: None,
-            wait_for: None,
+    pub fn new(config: &EngineConfig, keys: Keys, random: Box<dyn Randomness>) -> Self {
+        let store = StoreConfig {
+            token_shards: config.token_shards,
+            name_shards: config.name_shards,
+            max_apps: config.max_apps,
+            ip_indexed_apps: config.ip_indexed_apps.clone(),
+        };
+        let log = Box::new(NoLog);
+        Self {
+            store: Store::new(&store, keys),
+            random,
+            log,
+            max_memory: config.max_memory,
         }
     }
 
-    /// Changes a living session if everything expected holds. `answer` sees it after the change.
-    ///
-    /// # Errors
-    /// [`Refusal::Gone`], [`Refusal::VersionDiffers`], [`Refusal::UserDiffers`],
-    /// [`Refusal::NotAnObject`], [`Refusal::BadName`], [`Refusal::DataTooLarge`],
-    /// [`Refusal::MemoryFull`]. Nothing is changed then.
-    pub fn edit<R>(
-        &self,
-        _now: Millis,
-        _app: AppName<'_>,
-        _key: Key<'_>,
-        _edit: &Edit<'_>,
-        _answer: impl FnOnce(&SessionView<'_>) -> R,
-    ) -> Result<Reply<R>, Refusal> {
-        Err(Refusal::Gone)
-    }
-
-    /// Ends a session. `answer` sees it as it was; `None` when there was no such session.
-    pub fn remove<R>(
-        &self,
-        _now: Millis,
-        _app: AppName<'_>,
-        _key: Key<'_>,
-        _answer: impl FnOnce(&SessionView<'_>) -> R,
-    ) -> Reply<Option<R>> {
-        Reply {
-            answer: None,
-            wait_for: None,
-        }
-    }
-
-    /// Ends a bounded number of the sessions in `scope`; the answer counts them. Call again with
-    /// the same cursor while the progress is [`ListProgress::More`].
-    pub fn remove_matching(
-        &self,
-        _now: Millis,
-        _app: AppName<'_>,
-        _scope: Scope<'_>,
-        _cursor: &mut ListCursor,
-    ) -> (ListProgress, Reply<u64>) {
-        (
-            ListProgress::Done,
-            Reply {
-                answer: 0,
-                wait_for: None,
-            },
-        )
-    }
-
-    /// Ends all sessions of an app at once; the answer counts them.
-    pub fn remove_app(&self, _now: Millis, _app: AppName<'_>) -> Reply<u64> {
-        Reply {
-            answer: 0,
-            wait_for: None,
-        }
-    }
-
-    /// Shows a bounded number of the living sessions in `scope`, each at most once, without a trace.
-    /// Call again with the same cursor while the progress is [`ListProgress::More`].
-    pub fn list(
-        &self,
-        _now: Millis,
-        _app: AppName<'_>,
-        _scope: Scope<'_>,
-        _cursor: &mut ListCursor,
-        _each: &mut dyn FnMut(&SessionView<'_>),
-    ) -> ListProgress {
-        ListProgress::Done
-    }
-
-    /// How many users of the app were active in the last `seconds` seconds. Exact up to an hour;
-    /// beyond, the start is rounded down to the minute, beyond a day to the hour.
+    /// The same engine, writing its changes to `log`.
     #[must_use]
-    pub fn activity(&self, _now: Millis, _app: AppName<'_>, _seconds: u64) -> u64 {
-        0
+    pub fn with_log(self, log: Box<dyn ChangeLog>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// Carries out a change that was written down before: replay. Doing it again changes nothing.
+    pub fn replay(&self, change: &Change<'_>) {
+        self.store.apply(change);
+    }
+
+    /// Writes a change down and carries it out, under the lock of its session.
+    fn commit(
+        &self,
+        app: &App,
+        locked: &mut Locked<'_>,
+        change: &Change<'_>,
+    ) -> (Applied, Option<Position>) {
+        let position = self.log.append(change);
+        (locked.apply(app, change), position)
+    }
+
+    /// Does at most about `holds` lock holds (of at most 256 entries each) of clearing away: expired
+    /// sessions, memory of killed apps, stale index entries.
+    pub fn sweep(&self, now: Millis, holds: usize) -> Swept {
+        let report = self.store.sweep(now, holds);
+        Swept {
+            expired: report.expired,
+            more: report.more,
+        }
+    }
+
+    /// What the sessions take.
+    #[must_use]
+    pub fn memory_use(&self) -> MemoryUse {
+        self.store.memory_use()
+    }
+
+    /// Compares every index with the sessions; nothing may change meanwhile.
+    ///
+    /// # Errors
+    /// A sentence that names the first disagreement.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.store.check_invariants()
+    }
+
+    /// Shows up to `limit` sessions from position `from` on (0 at first) and answers where to go on;
+    /// `None` at the end. Sessions may change meanwhile: one that lives through the whole walk is
+    /// shown. Expired ones are left out.
+    pub fn walk(
+        &self,
+        now: Millis,
+        from: u64,
+        limit: usize,
+        each: &mut dyn FnMut(AppName<'_>, &crate::model::SessionView<'_>),
+    ) -> Option<u64> {
+        self.store.walk(from, limit, &mut |view, app| {
+            if now < view.deadline {
+                each(app.name(), view);
+            }
+        })
+    }
+
+    fn app(&self, name: AppName<'_>) -> Option<Arc<App>> {
+        self.store.app(name)
+    }
+
+    fn is_full(&self) -> bool {
+        self.store.accounted() >= self.max_memory
+    }
+}
+
+/// Where to look for the session of a key.
+fn lookup(app: &App, key: Key<'_>) -> Lookup {
+    match key {
+        Key::Token(token) => Lookup::Tag(app.keys.tag(token)),
+        Key::Handle(handle) => Lookup::Handle(handle),
+    }
+}
+
+/// An answer that nobody has to wait for.
+fn at_once<T>(answer: T) -> Reply<T> {
+    Reply {
+        answer,
+        wait_for: None,
     }
 
     /// Frees sessions whose deadline has passed, with at most `holds` holds of a lock.

@@ -178,7 +178,7 @@ pub enum Scope<'a> {
 /// Where a list or kill in slices goes on. Starts as `Default`; belongs to one scope of one app.
 #[derive(Clone, Debug, Default)]
 pub struct ListCursor {
-    pub(crate) inner: crate::store::Cursor,
+    pub(super) inner: crate::store::Cursor,
 }
 
 /// Whether a list or kill in slices has more to do.

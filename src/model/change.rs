@@ -23,7 +23,8 @@ pub enum Change<'a> {
     RemoveApp {
         /// Which app.
         app: AppName<'a>,
-        /// The app's epoch from now on; sessions of earlier epochs are dead.
+        /// The app's epoch from now on; sessions of earlier epochs are dead. Epochs only grow, over
+        /// all apps, so that an app that comes back never repeats one.
         epoch: u32,
     },
 }
@@ -33,6 +34,8 @@ pub enum Change<'a> {
 pub struct CreateChange<'a> {
     /// The app it belongs to.
     pub app: AppName<'a>,
+    /// The app's epoch. If the app has left it meanwhile, the session was killed with it.
+    pub epoch: u32,
     /// Its tag.
     pub tag: Tag,
     /// Whose session it is.

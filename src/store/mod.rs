@@ -1,4 +1,281 @@
-//! stub
-/// cursor
-#[derive(Clone, Debug, Default)]
-pub struct Cursor;
+//! Sessions in memory: shards, wheel, time index, and the indexes by user and IP.
+//!
+//! The store decides nothing: the engine looks under a shard's lock, builds a `Change`, and
+//! [`Store::apply`] carries it out, live and in replay alike. It reads no clock and does no I/O.
+//!
+//! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
+//! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index.
+//! At most one lock of each kind, never across an await, at most 256 entries per hold.
+
+mod apply;
+mod apps;
+mod arena;
+mod body;
+mod cells;
+mod check;
+mod directory;
+mod list;
+mod memory;
+mod record;
+mod shard;
+mod sweep;
+mod time_index;
+mod wheel;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub(crate) use apply::Applied;
+pub(crate) use apps::{App, TooManyApps};
+use directory::{Directory, NameHash};
+pub(crate) use list::{Cursor, Members, Visit};
+use memory::Ledger;
+pub use memory::MemoryUse;
+pub(crate) use record::Record;
+use shard::Shard;
+use sweep::{Reaping, Sweeper};
+
+use crate::clock::Millis;
+use crate::model::{AppName, Handle, Keys, SessionView, Tag};
+
+/// What a store is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreConfig {
+    /// Locks over the sessions; a power of two.
+    pub(crate) token_shards: usize,
+    /// Locks over the users, and as many over the IPs.
+    pub(crate) name_shards: usize,
+    /// Apps that may have sessions at one time.
+    pub(crate) max_apps: usize,
+    /// Apps that keep an index by IP, besides `@sessions`.
+    pub(crate) ip_indexed_apps: Vec<String>,
+}
+
+/// All sessions of all apps.
+pub(crate) struct Store {
+    shards: Box<[Mutex<Shard>]>,
+    users: Directory,
+    ips: Directory,
+    apps: apps::Apps,
+    /// The newest epoch of any app: every kill of all sessions takes the next one, and an app that
+    /// comes to be begins in it, so that no app ever repeats an epoch.
+    epochs: AtomicU32,
+    directory_key: [u8; 32],
+    ledger: Ledger,
+    sweeper: Mutex<Sweeper>,
+    /// The second up to which all expired sessions have been removed.
+    swept_to: AtomicU32,
+    /// Killed apps whose memory is still to be freed.
+    reaping: Mutex<std::collections::VecDeque<Reaping>>,
+}
+
+/// How a session is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lookup {
+    /// By all 128 bits of its tag.
+    Tag(Tag),
+    /// By its handle.
+    Handle(Handle),
+}
+
+impl Lookup {
+    fn handle(self) -> Handle {
+        match self {
+            Self::Tag(tag) => Handle(tag.high),
+            Self::Handle(handle) => handle,
+        }
+    }
+}
+
+/// A locked shard, and in it the place of one session if that is served at the moment of the look.
+/// The longest work under the lock is one verb on one session, or 256 entries of a sweep.
+pub(crate) struct Locked<'s> {
+    store: &'s Store,
+    shard: MutexGuard<'s, Shard>,
+    number: u32,
+    found: Option<u32>,
+}
+
+impl Store {
+    pub(crate) fn new(config: &StoreConfig, keys: Keys) -> Self {
+        let token_shards = config.token_shards.next_power_of_two().min(1 << 16);
+        let names = config.name_shards.max(1);
+        Self {
+            shards: (0..token_shards)
+                .map(|_| Mutex::new(Shard::new()))
+                .collect(),
+            users: Directory::new(names, token_shards),
+            ips: Directory::new(names, token_shards),
+            directory_key: keys.directory(),
+            apps: apps::Apps::new(keys, config.max_apps, config.ip_indexed_apps.clone()),
+            epochs: AtomicU32::new(0),
+            ledger: Ledger::default(),
+            sweeper: Mutex::default(),
+            swept_to: AtomicU32::new(0),
+            reaping: Mutex::default(),
+        }
+    }
+
+    /// The app with this name, if it has sessions.
+    pub(crate) fn app(&self, name: AppName<'_>) -> Option<Arc<App>> {
+        self.apps.find(name)
+    }
+
+    /// The app with this name, made if there is none. Without a session it stays only until
+    /// [`Store::drop_unused`].
+    pub(crate) fn app_or_make(&self, name: AppName<'_>) -> Result<Arc<App>, TooManyApps> {
+        self.apps.find_or_make(name, &self.epochs)
+    }
+
+    /// Forgets an app that was made for a session that was then refused.
+    pub(crate) fn drop_unused(&self, app: &App) {
+        self.apps.drop_unused(app);
+    }
+
+    /// Locks the shard of a session and looks for it: living, of this app, before its deadline.
+    pub(crate) fn lock(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
+        let mut locked = self.lock_shard(lookup.handle());
+        let slot = match lookup {
+            Lookup::Tag(tag) => locked.shard.find(tag),
+            Lookup::Handle(handle) => locked.shard.find_handle(handle),
+        };
+        locked.found = slot.filter(|slot| {
+            let record = locked.shard.record(*slot);
+            is_of(app, record) && now < record.deadline()
+        });
+        locked
+    }
+
+    /// How many users of the app were active in the last `seconds` seconds.
+    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> u64 {
+        let index = Arc::clone(&read_locked(&app.generation).index);
+        index.users.since(record::index_second(now), seconds)
+    }
+
+    /// Whether all sessions whose deadline lay before this second have been removed.
+    pub(crate) fn is_swept(&self, now: Millis) -> bool {
+        self.swept_to.load(Ordering::Acquire) >= record::index_second(now)
+    }
+
+    /// Shows up to `limit` records from `from` on, in slot order, and answers where to go on. Sessions
+    /// may come and go meanwhile: one that lives through the whole walk is shown.
+    pub(crate) fn walk(
+        &self,
+        from: u64,
+        limit: usize,
+        each: &mut dyn FnMut(&SessionView<'_>, &App),
+    ) -> Option<u64> {
+        let number = usize::try_from(from >> 32).unwrap_or(usize::MAX);
+        let shard = locked(self.shards.get(number)?);
+        let first = u32::try_from(from & 0xffff_ffff).unwrap_or(u32::MAX);
+        let end = first
+            .saturating_add(u32::try_from(limit).unwrap_or(1))
+            .min(shard.used());
+        for slot in first..end {
+            let Some(record) = shard.living(slot) else {
+                continue;
+            };
+            let Some(app) = self.apps.by_id(record.app) else {
+                continue;
+            };
+            if app.is_current(record.epoch) {
+                each(&view(&app, &shard, slot, Millis(0)), &app);
+            }
+        }
+        let more = end < shard.used();
+        Some(if more {
+            from + u64::from(end - first)
+        } else {
+            ((from >> 32) + 1) << 32
+        })
+    }
+
+    fn lock_shard(&self, handle: Handle) -> Locked<'_> {
+        // Not the lowest bits, which place the session in the table, nor the highest seven, which
+        // the table keeps as its short hashes.
+        let mask = self.shards.len() - 1;
+        let number = usize::try_from(handle.0 >> 32).unwrap_or(0) & mask;
+        self.lock_number(number)
+    }
+
+    fn lock_slot(&self, slot: u32) -> (Locked<'_>, u32) {
+        let shards = u32::try_from(self.shards.len()).unwrap_or(1);
+        (self.lock_number((slot % shards) as usize), slot / shards)
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the number is masked to the number of shards"
+    )]
+    fn lock_number(&self, number: usize) -> Locked<'_> {
+        let shard = locked(&self.shards[number]);
+        Locked {
+            store: self,
+            shard,
+            number: u32::try_from(number).unwrap_or(0),
+            found: None,
+        }
+    }
+
+    /// The slot that names a session across all shards.
+    fn global(&self, number: u32, local: u32) -> u32 {
+        local * u32::try_from(self.shards.len()).unwrap_or(1) + number
+    }
+
+    fn name_hash(&self, app: &App, epoch: u8, name: &str) -> NameHash {
+        NameHash::of(&self.directory_key, app.id, epoch, name)
+    }
+}
+
+impl Locked<'_> {
+    /// The record of the session that was found.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.found.map(|slot| self.shard.record(slot))
+    }
+
+    /// The session that was found, as it stands; `idle_seconds` counts up to `now`.
+    pub(crate) fn view<'v>(&'v self, app: &'v App, now: Millis) -> Option<SessionView<'v>> {
+        self.found.map(|slot| view(app, &self.shard, slot, now))
+    }
+}
+
+/// Whether a record belongs to the app and has not been killed with it.
+fn is_of(app: &App, record: &Record) -> bool {
+    record.app == app.id && app.is_current(record.epoch)
+}
+
+fn view<'v>(app: &'v App, shard: &'v Shard, slot: u32, now: Millis) -> SessionView<'v> {
+    let record = shard.record(slot);
+    let body = shard.body(slot);
+    SessionView {
+        handle: record.handle(),
+        user: body.user,
+        ip: body.ip,
+        created: body.created,
+        last_active: record.last_active(),
+        idle_seconds: now.seconds().saturating_sub(record.recorded().seconds()),
+        reads: record.reads(),
+        writes: record.writes(),
+        life: record.life(),
+        deadline: record.deadline(),
+        no_resave: record.no_resave(),
+        content_type: record.content_type(),
+        data: body.data,
+        sealed: body.sealed,
+        sealer: app.keys.sealer(record.tag),
+    }
+}
+
+/// Locks; a poisoned lock is taken as it is: release builds abort on a panic, so only tests that
+/// caught one can see it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_locked<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_locked<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

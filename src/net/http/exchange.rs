@@ -6,7 +6,7 @@ use crate::limits;
 use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{BodyProblem, Context, Dialect, Handled, SlicedWork};
-use crate::net::http::head::{self, Fault, Framing, ParsedHead};
+use crate::net::http::head::{self, Fault, Framing, ParsedHead, Targets};
 use crate::net::http::incoming::{Incoming, Plan, Taken};
 use crate::net::http::inflate::Encoding;
 use crate::net::http::outbox::Outbox;
@@ -77,6 +77,13 @@ impl Exchange {
             starved: true,
             served: 0,
             outbox: Outbox::default(),
+        }
+    }
+
+    fn targets(&self) -> Targets {
+        match self.dialect {
+            Some(Dialect::Tarantool) => Targets::AsSent,
+            Some(Dialect::RestSessions | Dialect::BackSession) | None => Targets::Standard,
         }
     }
 
@@ -239,7 +246,7 @@ impl Exchange {
                 Stage::Head if *budget == 0 => return at,
                 Stage::Head => {
                     let mut room = head::field_room();
-                    match head::parse(rest, &mut room) {
+                    match head::parse(rest, &mut room, self.targets()) {
                         Ok(Some(parsed)) => {
                             *budget -= 1;
                             self.served += 1;
@@ -325,7 +332,7 @@ impl Exchange {
             return Ok(());
         };
         let mut room = head::field_room();
-        let Some(parsed) = head::parse(&incoming.head, &mut room)? else {
+        let Some(parsed) = head::parse(&incoming.head, &mut room, self.targets())? else {
             return Err(Fault::bad("the head is not complete"));
         };
         let Incoming {
@@ -386,6 +393,7 @@ impl Exchange {
         let entry = service.access_log.then(|| LogEntry::begin(&head));
         let close = !parsed.keep_alive || service.stop.is_raised();
         let head_only = head.method == "HEAD";
+        let asks_server = head.target == b"*" && self.targets() == Targets::Standard;
         let start = self.outbox.mark();
         let Desk {
             body: scratch,
@@ -400,7 +408,7 @@ impl Exchange {
             now: turn.now,
             settings: &service.settings,
         };
-        let handled = if head.target == b"*" {
+        let handled = if asks_server {
             reply.send(200, &[]);
             Handled::Done(None)
         } else {

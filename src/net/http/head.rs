@@ -65,6 +65,15 @@ pub struct ParsedHead<'a> {
     pub has_host: bool,
 }
 
+/// Which request targets a listener lets through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Targets {
+    /// Those of RFC 9112 section 3.2: a path, a URL (cut to its path), `*` with OPTIONS.
+    Standard,
+    /// Any, as sent. The tarantool service answers what is no path itself, and so does its dialect.
+    AsSent,
+}
+
 /// Room for the header fields of one head.
 pub type FieldRoom<'b> = [MaybeUninit<httparse::Header<'b>>; limits::HEADERS];
 
@@ -82,6 +91,7 @@ pub fn field_room<'b>() -> FieldRoom<'b> {
 pub fn parse<'h, 'b: 'h>(
     bytes: &'b [u8],
     room: &'h mut FieldRoom<'b>,
+    targets: Targets,
 ) -> Result<Option<ParsedHead<'h>>, Fault> {
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(bytes, room) {
@@ -98,7 +108,7 @@ pub fn parse<'h, 'b: 'h>(
     refuse_bare_line_feeds(bytes.get(..length).unwrap_or_default())?;
     let fields: &'h [httparse::Header<'h>] = request.headers;
     let framed = Framed::of(fields, minor_version)?;
-    let target = Target::of(method, target)?;
+    let target = Target::of(method, target, targets)?;
     Ok(Some(ParsedHead {
         head: Head {
             method,
@@ -309,12 +319,13 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// An absolute-form target is cut to what follows its authority.
-    fn of(method: &str, target: &'a str) -> Result<Self, Fault> {
+    /// An absolute-form target is cut to what follows its authority, unless it is wanted as sent.
+    fn of(method: &str, target: &'a str, targets: Targets) -> Result<Self, Fault> {
         let target = target.as_bytes();
         let whole = match target {
             [b'/', ..] => target,
             b"*" if method == "OPTIONS" => target,
+            _ if targets == Targets::AsSent => target,
             _ => behind_authority(target)?,
         };
         let (path, query) = match memchr::memchr(b'?', whole) {

@@ -1,0 +1,232 @@
+//! A whole run: preload, measurement, audit, report.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::bench::args::Args;
+use crate::bench::audit;
+use crate::bench::failure::Failure;
+use crate::bench::idle;
+use crate::bench::machine::{CpuTicks, Machine};
+use crate::bench::phase::{self, Course, Progress, Setting, share_of};
+use crate::bench::preload;
+use crate::bench::process::{self, Usage};
+use crate::bench::random::Random;
+use crate::bench::recorder::Recorder;
+use crate::bench::report::{Report, ServerCost};
+use crate::bench::sessions::Sessions;
+use crate::bench::stopwatch::{SECOND, Stopwatch, nanos_of};
+use crate::bench::target::Target;
+use crate::bench::target::http::{HttpSettings, HttpTarget};
+use crate::bench::verify::Ledger;
+use crate::bench::violations::Tally;
+use crate::bench::worker::State;
+use crate::bench::workload::{Source, Workload};
+
+/// Runs the load tester and prints its report on standard output.
+///
+/// Exit status: 0 when the run was carried out, 1 when `--verify` found violations, 2 for bad
+/// arguments, 3 when the server refuses what the run needs, 4 when it cannot be reached.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    let args = &args;
+    let result = args
+        .check()
+        .map_err(Failure::Usage)
+        .and_then(|()| match args.workload {
+            Workload::Idle => idle::run(args).map(|text| (text, ExitCode::SUCCESS)),
+            Workload::Create | Workload::Get | Workload::Set | Workload::Mixed | Workload::Url => {
+                measure(args)
+            }
+        });
+    let (text, code) = match result {
+        Ok(done) => done,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is gone as well.
+            drop(writeln!(io::stderr(), "cloakroom bench: {failure}"));
+            return failure.exit_code();
+        }
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => code,
+        Err(_closed) => ExitCode::from(3),
+    }
+}
+
+/// What the phases of a run share.
+///
+/// # Errors
+/// When the host has no address.
+pub(super) fn setting(args: &Args) -> Result<Setting, Failure> {
+    let endpoint = args.url.to_string();
+    let address = args.url.resolve().map_err(|source| Failure::Unreachable {
+        endpoint: endpoint.clone(),
+        source,
+    })?;
+    let target: Arc<dyn Target> = Arc::new(HttpTarget::new(&HttpSettings {
+        dialect: args.dialect,
+        host: endpoint.clone(),
+        app: args.app.clone(),
+        path: args.path.clone(),
+        data_bytes: args.data_size,
+        ttl: args.ttl,
+    }));
+    Ok(Setting {
+        target,
+        endpoint,
+        address,
+        stopwatch: Stopwatch::start(),
+        connections: args.connections,
+        threads: args.threads,
+        timeout: nanos_of(args.timeout),
+    })
+}
+
+fn measure(args: &Args) -> Result<(String, ExitCode), Failure> {
+    let setting = setting(args)?;
+    let server = |()| args.pid.map(process::usage).transpose();
+    let empty = server(())?;
+    let states = first_states(args, &setting)?;
+    let states = preload::run(args, &setting, states)?;
+    let preloaded = server(())?;
+
+    let states = ready_to_measure(args, states)?;
+    let course = Course {
+        depth: args.pipeline,
+        warm_up: nanos_of(args.warm_up),
+        duration: args.duration().map(nanos_of),
+        rate: args.rate,
+    };
+    let (mut states, watched) = phase::run(&setting, course, states, |progress| {
+        watch(args, &setting, progress)
+    })?;
+    let watched = watched?;
+    let mut recorder = Recorder::new()?;
+    for state in &states {
+        recorder.add(&state.recorder)?;
+    }
+    let tally = if args.verify {
+        states = audit::run(args, &setting, states)?;
+        Some(tally_of(states))
+    } else {
+        None
+    };
+    let end = args.duration().map_or(recorder.last_reply, |d| {
+        watched.window_from.saturating_add(nanos_of(d))
+    });
+    let report = Report {
+        args,
+        machine: Machine::here(),
+        nanos: end.saturating_sub(watched.window_from).max(1),
+        recorder,
+        server: watched.server.zip(empty).zip(preloaded).map(
+            |(((before, after), empty), preloaded)| ServerCost {
+                cpu_micros: after.cpu_micros.saturating_sub(before.cpu_micros),
+                resident_empty: empty.resident,
+                resident_preloaded: preloaded.resident,
+                resident_end: after.resident,
+            },
+        ),
+        client_cpu_micros: watched.client_cpu_micros,
+        steal_percent: watched.steal_percent,
+        tally,
+    };
+    let code = exit_code(&report);
+    Ok((report.text()?, code))
+}
+
+fn exit_code(report: &Report<'_>) -> ExitCode {
+    if report.tally.as_ref().is_some_and(|t| t.count() > 0) {
+        ExitCode::from(1)
+    } else if report.recorder.requests() == 0 {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// The states of all threads before anything was sent.
+fn first_states(args: &Args, setting: &Setting) -> Result<Vec<State>, Failure> {
+    let target = &setting.target;
+    (0..args.threads)
+        .map(|thread| {
+            let ledger = args
+                .verify
+                .then(|| Ledger::new(target.life(), target.slots()));
+            Ok(State {
+                source: Source::Endless(args.workload),
+                sessions: Sessions::new(target.token_bytes(), ledger),
+                random: Random::new(args.seed, thread),
+                recorder: Recorder::new()?,
+                next_user: thread as u64,
+                user_step: args.threads as u64,
+                requests_left: None,
+                keep_created: true,
+                create_trouble: None,
+            })
+        })
+        .collect()
+}
+
+fn ready_to_measure(args: &Args, states: Vec<State>) -> Result<Vec<State>, Failure> {
+    let requests = args.requests.map(usize::try_from).transpose();
+    let requests = requests.map_err(|e| Failure::Usage(format!("--requests is too large: {e}")))?;
+    let mut ready = Vec::with_capacity(states.len());
+    for (thread, state) in states.into_iter().enumerate() {
+        ready.push(State {
+            source: Source::Endless(args.workload),
+            recorder: Recorder::new()?,
+            requests_left: requests.map(|n| share_of(n, thread, args.threads) as u64),
+            keep_created: args.verify || args.workload.reuses_created(),
+            ..state
+        });
+    }
+    Ok(ready)
+}
+
+fn tally_of(states: Vec<State>) -> Tally {
+    let mut tally = Tally::default();
+    for ledger in states.into_iter().filter_map(|s| s.sessions.ledger) {
+        tally.add(ledger.into_tally());
+    }
+    tally
+}
+
+/// What was seen of the processes while requests were counted.
+struct Watched {
+    window_from: u64,
+    /// At the start and at the end.
+    server: Option<(Usage, Usage)>,
+    client_cpu_micros: u64,
+    steal_percent: f64,
+}
+
+fn watch(args: &Args, setting: &Setting, progress: &Progress<'_>) -> Result<Watched, Failure> {
+    let sample = || {
+        let server = args.pid.map(process::usage).transpose()?;
+        let client = process::usage(std::process::id())?;
+        Ok::<_, Failure>((server, client, CpuTicks::now()))
+    };
+    let window = progress.window;
+    setting.stopwatch.wait_until(window.from);
+    let before = sample()?;
+    if args.requests.is_none() {
+        setting.stopwatch.wait_until(window.until);
+    } else {
+        while progress.wait_a_little() {}
+    }
+    let after = sample()?;
+    Ok(Watched {
+        window_from: window.from,
+        server: before.0.zip(after.0),
+        client_cpu_micros: after.1.cpu_micros.saturating_sub(before.1.cpu_micros),
+        steal_percent: after.2.steal_percent_since(before.2),
+    })
+}
+
+/// Nanoseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+pub(super) fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / SECOND as f64
+}

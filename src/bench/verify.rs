@@ -1,0 +1,383 @@
+//! What every session must look like, kept while the load runs, and the violations found.
+//!
+//! A check compares a reply with what was already acknowledged when its request was *sent*, so that
+//! requests in flight at the same time may take effect in any order without being reported.
+
+use std::collections::BTreeSet;
+
+use crate::bench::stopwatch::MILLISECOND;
+use crate::bench::target::{Contents, Life, Mark, SLOTS, Verb};
+use crate::bench::violations::{Tally, Violation};
+
+/// Nanoseconds by which the clocks of the two sides may disagree about one moment.
+const TOLERANCE: u64 = 20 * MILLISECOND;
+/// Reads that may be ahead of a missing number before it counts as lost for good.
+const READS_AHEAD: usize = 65_536;
+
+/// What must be true of the reply to a request that is sent now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Expectation {
+    /// The session cannot be there any more, and this is what it is when it is.
+    gone: Option<Violation>,
+    /// The values of its slots are at least these.
+    slots: [u32; SLOTS],
+}
+
+/// What is known of the end of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// Nobody tried to end it.
+    None,
+    /// A kill is under way, or its outcome will never be known.
+    Asked,
+    /// A kill was acknowledged.
+    Killed,
+    /// It was not found when it might have expired.
+    Expired,
+    /// It was not found and should have been; reported once.
+    Lost,
+}
+
+#[derive(Debug)]
+struct History {
+    /// It is served before this moment, whatever the order of effects was.
+    earliest_deadline: u64,
+    /// It is not served from this moment on.
+    latest_deadline: u64,
+    end: End,
+    in_flight: u32,
+    next_read: u64,
+    reads_ahead: BTreeSet<u64>,
+    /// Reads that may have been counted although their reply never came.
+    unanswered_reads: u64,
+    acknowledged: [u32; SLOTS],
+    /// Bit set: a set of this slot is under way.
+    busy_slots: u8,
+    /// Bit set: a set of this slot was never answered; the slot is not used any more.
+    unsure_slots: u8,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome {
+    /// A get showed this; `None` when the reply could not be understood.
+    Shown(Option<Contents>),
+    /// A set was accepted.
+    Written,
+    /// A kill was accepted.
+    Killed,
+    /// No such session.
+    Missing,
+    /// Nobody knows: no reply, or an error.
+    Unknown,
+}
+
+/// A request on one session that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) session: usize,
+    pub(super) expectation: Expectation,
+    pub(super) mark: Option<Mark>,
+    pub(super) verb: Verb,
+    pub(super) outcome: Outcome,
+    /// When it was sent and when its reply came, on the run's stopwatch.
+    pub(super) sent: u64,
+    pub(super) now: u64,
+}
+
+/// The histories of the sessions of one thread, in the order of their creates.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    life: Life,
+    slots: usize,
+    histories: Vec<History>,
+    tally: Tally,
+}
+
+impl Ledger {
+    pub(super) fn new(life: Life, slots: usize) -> Self {
+        Self {
+            life,
+            slots: slots.min(SLOTS),
+            histories: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The next session was created between these two moments.
+    pub(super) fn created(&mut self, sent: u64, now: u64) {
+        self.histories.push(History {
+            earliest_deadline: sent
+                .saturating_add(self.life.span)
+                .saturating_sub(TOLERANCE),
+            latest_deadline: self.latest_deadline_of_use(now),
+            end: End::None,
+            in_flight: 0,
+            next_read: 1,
+            reads_ahead: BTreeSet::new(),
+            unanswered_reads: 0,
+            acknowledged: [0; SLOTS],
+            busy_slots: 0,
+            unsure_slots: 0,
+        });
+    }
+
+    fn latest_deadline_of_use(&self, now: u64) -> u64 {
+        now.saturating_add(self.life.span)
+            .saturating_add(self.life.rounding)
+            .saturating_add(TOLERANCE)
+    }
+
+    /// A request on the session is sent now.
+    pub(super) fn send(&mut self, session: usize, now: u64) -> Expectation {
+        let Some(history) = self.histories.get_mut(session) else {
+            return Expectation::default();
+        };
+        let may_be_in_use = history.in_flight > 0;
+        history.in_flight += 1;
+        let gone = match history.end {
+            End::Killed => Some(Violation::ServedAfterKill),
+            End::Expired => Some(Violation::ServedAfterDeadline),
+            End::Lost => None,
+            End::None | End::Asked => (!may_be_in_use && now >= history.latest_deadline)
+                .then_some(Violation::ServedAfterDeadline),
+        };
+        Expectation {
+            gone,
+            slots: history.acknowledged,
+        }
+    }
+
+    /// Takes a slot for a set that is sent now; `None` when all of them are in use.
+    pub(super) fn take_slot(&mut self, session: usize, first: usize) -> Option<Mark> {
+        let slots = self.slots;
+        let history = self.histories.get_mut(session)?;
+        let slot = (0..slots)
+            .map(|n| (first + n) % slots)
+            .find(|slot| (history.busy_slots | history.unsure_slots) & (1 << slot) == 0)?;
+        history.busy_slots |= 1 << slot;
+        let value = history.acknowledged.get(slot)?.saturating_add(1);
+        Some(Mark { slot, value })
+    }
+
+    /// A kill is sent now.
+    pub(super) fn ask_end(&mut self, session: usize) {
+        if let Some(history) = self.histories.get_mut(session)
+            && history.end == End::None
+        {
+            history.end = End::Asked;
+        }
+    }
+
+    /// The earliest and the latest moment at which the session may expire.
+    pub(super) fn deadlines(&self, session: usize) -> Option<(u64, u64)> {
+        let history = self.histories.get(session)?;
+        Some((history.earliest_deadline, history.latest_deadline))
+    }
+
+    /// Sessions whose final state is worth a look: written, or ended by a kill.
+    pub(super) fn to_be_audited(&self) -> Vec<usize> {
+        let wanted = |h: &History| h.end == End::Killed || h.acknowledged != [0; SLOTS];
+        self.histories
+            .iter()
+            .enumerate()
+            .filter(|(_, h)| wanted(h))
+            .map(|(n, _)| n)
+            .collect()
+    }
+
+    /// A request has ended: checks its reply and remembers what it proves.
+    pub(super) fn settle(&mut self, ended: &Ended) {
+        let life = self.life;
+        let latest = self.latest_deadline_of_use(ended.now);
+        let Some(history) = self.histories.get_mut(ended.session) else {
+            return;
+        };
+        let mut check = Check {
+            session: ended.session,
+            tally: &mut self.tally,
+        };
+        history.in_flight = history.in_flight.saturating_sub(1);
+        if let Some(mark) = ended.mark {
+            history.busy_slots &= !(1 << mark.slot);
+        }
+        match ended.outcome {
+            Outcome::Shown(contents) => {
+                history.used(life, ended.sent, latest);
+                check.must_be_there(ended.expectation.gone);
+                match contents {
+                    Some(contents) => check.contents(history, &ended.expectation, &contents),
+                    None => check.report(Violation::Unreadable, String::new),
+                }
+            }
+            Outcome::Written => {
+                history.used(life, ended.sent, latest);
+                check.must_be_there(ended.expectation.gone);
+                if let Some(mark) = ended.mark
+                    && let Some(value) = history.acknowledged.get_mut(mark.slot)
+                {
+                    *value = mark.value;
+                }
+            }
+            Outcome::Killed => {
+                check.must_be_there(ended.expectation.gone);
+                history.end = End::Killed;
+            }
+            Outcome::Missing => check.missing(history, ended),
+            Outcome::Unknown => {
+                check.tally.unanswered += 1;
+                history.unanswered(ended);
+            }
+        }
+    }
+
+    /// The violations found, after a last look at the counters of reads.
+    pub(super) fn into_tally(mut self) -> Tally {
+        for (session, history) in self.histories.iter_mut().enumerate() {
+            let mut check = Check {
+                session,
+                tally: &mut self.tally,
+            };
+            while !history.reads_ahead.is_empty() {
+                check.close_gap(history);
+            }
+        }
+        self.tally
+    }
+}
+
+impl History {
+    /// It was served to a request sent at `sent`.
+    fn used(&mut self, life: Life, sent: u64, latest: u64) {
+        if !life.sliding {
+            return;
+        }
+        let earliest = sent
+            .saturating_add(life.span)
+            .saturating_sub(life.lag.saturating_add(TOLERANCE));
+        self.earliest_deadline = self.earliest_deadline.max(earliest);
+        self.latest_deadline = self.latest_deadline.max(latest);
+    }
+
+    /// A request without an answer may take effect at any time from now on.
+    fn unanswered(&mut self, ended: &Ended) {
+        self.latest_deadline = u64::MAX;
+        self.unanswered_reads += u64::from(ended.verb == Verb::Get);
+        if let Some(mark) = ended.mark {
+            self.unsure_slots |= 1 << mark.slot;
+        }
+    }
+}
+
+/// One session under examination.
+struct Check<'t> {
+    session: usize,
+    tally: &'t mut Tally,
+}
+
+impl Check<'_> {
+    fn report(&mut self, violation: Violation, detail: impl FnOnce() -> String) {
+        let session = self.session;
+        self.tally.report(violation, || {
+            let detail = detail();
+            let separator = if detail.is_empty() { "" } else { ": " };
+            format!("session {session}{separator}{detail}")
+        });
+    }
+
+    fn must_be_there(&mut self, gone: Option<Violation>) {
+        self.tally.checked();
+        if let Some(violation) = gone {
+            self.report(violation, String::new);
+        }
+    }
+
+    fn missing(&mut self, history: &mut History, ended: &Ended) {
+        self.tally.checked();
+        let now = ended.now;
+        // A session is killed once at most, so its own kill must find it.
+        let is_own_kill = ended.verb == Verb::Kill && history.end == End::Asked;
+        if history.end != End::None && !is_own_kill {
+            return;
+        }
+        if now >= history.earliest_deadline {
+            history.end = End::Expired;
+            return;
+        }
+        history.end = End::Lost;
+        let left = (history.earliest_deadline - now) / MILLISECOND;
+        self.report(Violation::MissingBeforeDeadline, || {
+            format!("not found at least {left} ms before its deadline")
+        });
+    }
+
+    fn contents(&mut self, history: &mut History, sent: &Expectation, shown: &Contents) {
+        for slot in 0..SLOTS {
+            if history.unsure_slots & (1 << slot) != 0 {
+                continue;
+            }
+            let value = shown.slots.get(slot).copied().unwrap_or(0);
+            let least = sent.slots.get(slot).copied().unwrap_or(0);
+            let written = history.acknowledged.get(slot).copied().unwrap_or(0);
+            let under_way = u32::from(history.busy_slots & (1 << slot) != 0);
+            let most = written.saturating_add(under_way);
+            if value < least {
+                self.report(Violation::LostUpdate, || {
+                    format!("slot {slot} shows write {value}, but write {least} was acknowledged")
+                });
+            } else if value > most {
+                self.report(Violation::NeverWritten, || {
+                    format!("slot {slot} shows write {value}, but only {most} were sent")
+                });
+            }
+        }
+        if let Some(number) = shown.reads {
+            self.read_number(history, number);
+        }
+    }
+
+    /// The numbers that reads return must be 1, 2, 3 .. in any order of arrival.
+    fn read_number(&mut self, history: &mut History, number: u64) {
+        if number < history.next_read || history.reads_ahead.contains(&number) {
+            self.report(Violation::RepeatedRead, || {
+                format!("r {number} was returned twice")
+            });
+            return;
+        }
+        if number > history.next_read {
+            history.reads_ahead.insert(number);
+            if history.reads_ahead.len() > READS_AHEAD {
+                self.close_gap(history);
+            }
+            return;
+        }
+        history.next_read += 1;
+        history.take_reads_ahead();
+    }
+
+    /// The numbers before the first read ahead will not come any more.
+    fn close_gap(&mut self, history: &mut History) {
+        let Some(first) = history.reads_ahead.first().copied() else {
+            return;
+        };
+        let from = history.next_read;
+        let skipped = first.saturating_sub(from);
+        let excused = skipped.min(history.unanswered_reads);
+        history.unanswered_reads -= excused;
+        if skipped > excused {
+            self.report(Violation::SkippedRead, || {
+                format!("r {from} to {} were never returned", first - 1)
+            });
+        }
+        history.next_read = first;
+        history.take_reads_ahead();
+    }
+}
+
+impl History {
+    fn take_reads_ahead(&mut self) {
+        while self.reads_ahead.remove(&self.next_read) {
+            self.next_read += 1;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The kinds of broken promises, how often each was seen, and examples.
+
+use std::collections::BTreeMap;
+
+/// A promise that was not kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Violation {
+    /// An acknowledged set is not shown by a later get.
+    LostUpdate,
+    /// A get shows a value that nobody wrote.
+    NeverWritten,
+    /// Two reads of a session returned the same `r`.
+    RepeatedRead,
+    /// The `r` of a session's reads leave a number out.
+    SkippedRead,
+    /// A session was served after its kill had been acknowledged.
+    ServedAfterKill,
+    /// A session was served after its deadline, or after it had been gone.
+    ServedAfterDeadline,
+    /// A session that nobody ended was not found before its deadline.
+    MissingBeforeDeadline,
+    /// A reply that should show a session cannot be understood.
+    Unreadable,
+}
+
+impl Violation {
+    pub(super) const ALL: [Self; 8] = [
+        Self::LostUpdate,
+        Self::NeverWritten,
+        Self::RepeatedRead,
+        Self::SkippedRead,
+        Self::ServedAfterKill,
+        Self::ServedAfterDeadline,
+        Self::MissingBeforeDeadline,
+        Self::Unreadable,
+    ];
+
+    /// The name in the JSON report.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::LostUpdate => "lost_update",
+            Self::NeverWritten => "never_written",
+            Self::RepeatedRead => "repeated_read",
+            Self::SkippedRead => "skipped_read",
+            Self::ServedAfterKill => "served_after_kill",
+            Self::ServedAfterDeadline => "served_after_deadline",
+            Self::MissingBeforeDeadline => "missing_before_deadline",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// What happened, in words.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::LostUpdate => "acknowledged updates that a later get did not show",
+            Self::NeverWritten => "values shown that nobody wrote",
+            Self::RepeatedRead => "reads that returned an r twice",
+            Self::SkippedRead => "gaps in the r of a session's reads",
+            Self::ServedAfterKill => "sessions served after their kill was acknowledged",
+            Self::ServedAfterDeadline => "sessions served after their deadline",
+            Self::MissingBeforeDeadline => "sessions missing before their deadline",
+            Self::Unreadable => "replies that should show a session and cannot be understood",
+        }
+    }
+}
+
+/// Examples kept of each kind.
+const EXAMPLES: usize = 3;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    pub(super) count: u64,
+    /// Sessions are named by their number in the order of creates of a thread, never by a token.
+    pub(super) examples: Vec<String>,
+}
+
+/// Checks made and violations found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) checks: u64,
+    /// Requests whose outcome nobody knows; nothing was checked.
+    pub(super) unanswered: u64,
+    found: BTreeMap<Violation, Found>,
+}
+
+impl Tally {
+    pub(super) fn checked(&mut self) {
+        self.checks += 1;
+    }
+
+    pub(super) fn report(&mut self, violation: Violation, example: impl FnOnce() -> String) {
+        let found = self.found.entry(violation).or_default();
+        found.count += 1;
+        if found.examples.len() < EXAMPLES {
+            found.examples.push(example());
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.checks += other.checks;
+        self.unanswered += other.unanswered;
+        for (violation, more) in other.found {
+            let found = self.found.entry(violation).or_default();
+            found.count += more.count;
+            found.examples.extend(more.examples);
+            found.examples.truncate(EXAMPLES);
+        }
+    }
+
+    /// The kinds that occurred, in the order of [`Violation::ALL`].
+    pub(super) fn found(&self) -> impl Iterator<Item = (Violation, &Found)> {
+        self.found
+            .iter()
+            .map(|(violation, found)| (*violation, found))
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.found.values().map(|found| found.count).sum()
+    }
+}

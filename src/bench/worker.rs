@@ -1,0 +1,305 @@
+//! One thread's part of a phase: hands requests to its connections and judges the replies.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::bench::pacer::{Due, Pacer};
+use crate::bench::random::Random;
+use crate::bench::recorder::{Recorder, Trouble};
+use crate::bench::sessions::Sessions;
+use crate::bench::stopwatch::Stopwatch;
+use crate::bench::target::{Contents, Mark, Meaning, Reply, Request, Target, Verb};
+use crate::bench::verify::{Ended, Expectation, Outcome};
+use crate::bench::workload::Source;
+
+/// The part of a phase whose requests are counted: those that start at `from` or later and before
+/// `until`, in nanoseconds of the stopwatch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+/// A request whose reply has not come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InFlight {
+    verb: Verb,
+    session: usize,
+    mark: Option<Mark>,
+    expectation: Expectation,
+    /// When it should have been sent.
+    intended: u64,
+    /// When it was sent.
+    sent: u64,
+}
+
+/// What changes while a phase runs. It is lent to the next phase of the same thread.
+pub(super) struct State {
+    pub(super) source: Source,
+    pub(super) sessions: Sessions,
+    pub(super) random: Random,
+    pub(super) recorder: Recorder,
+    /// Number of the next user, and by how much it grows.
+    pub(super) next_user: u64,
+    pub(super) user_step: u64,
+    /// Requests of the window that may still be sent; `None` when time ends the window.
+    pub(super) requests_left: Option<u64>,
+    /// Keep the tokens of created sessions.
+    pub(super) keep_created: bool,
+    /// The first error that a create met, for the sentence about a server that refuses.
+    pub(super) create_trouble: Option<Trouble>,
+}
+
+/// What a connection got to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Batch {
+    /// At least one request was written.
+    Written,
+    /// Nothing is due yet.
+    Later,
+    /// There will be nothing any more.
+    Over,
+}
+
+/// One thread's part of a phase.
+pub(super) struct Worker {
+    pub(super) target: Arc<dyn Target>,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) depth: usize,
+    /// Nanoseconds that a reply may take.
+    pub(super) timeout: u64,
+    pub(super) window: Window,
+    /// The schedule of an open loop.
+    pub(super) pacer: Option<Pacer>,
+    /// Sessions created so far by all threads, for the progress bar.
+    pub(super) created: Arc<AtomicU64>,
+    pub(super) state: RefCell<State>,
+}
+
+impl Worker {
+    /// Appends the next requests of a connection, at most as many as the pipeline is deep.
+    pub(super) fn next_batch(&self, out: &mut Vec<u8>, queue: &mut VecDeque<InFlight>) -> Batch {
+        let now = self.stopwatch.nanos();
+        let state = &mut *self.state.borrow_mut();
+        let before = out.len();
+        let mut batch = Batch::Over;
+        while queue.len() < self.depth {
+            let intended = match self.due(now) {
+                Due::At(intended) => intended,
+                Due::Later => {
+                    batch = Batch::Later;
+                    break;
+                }
+                Due::Never => break,
+            };
+            if !self.send_one(state, intended, now, out, queue) {
+                if let Some(pacer) = &self.pacer {
+                    pacer.stop();
+                }
+                break;
+            }
+        }
+        state.recorder.bytes_sent += if now >= self.window.from {
+            (out.len() - before) as u64
+        } else {
+            0
+        };
+        if queue.is_empty() {
+            batch
+        } else {
+            Batch::Written
+        }
+    }
+
+    fn due(&self, now: u64) -> Due {
+        match &self.pacer {
+            Some(pacer) => pacer.take(now),
+            None if now < self.window.until => Due::At(now),
+            None => Due::Never,
+        }
+    }
+
+    /// False when there is nothing left to send.
+    fn send_one(
+        &self,
+        state: &mut State,
+        intended: u64,
+        now: u64,
+        out: &mut Vec<u8>,
+        queue: &mut VecDeque<InFlight>,
+    ) -> bool {
+        if let Some(left) = &mut state.requests_left
+            && intended >= self.window.from
+        {
+            if *left == 0 {
+                return false;
+            }
+            *left -= 1;
+        }
+        let Some(step) = state.source.next(&mut state.sessions, &mut state.random) else {
+            return false;
+        };
+        let mut request = Request {
+            verb: step.verb,
+            token: &[],
+            user: 0,
+            mark: step.mark,
+        };
+        let mut expectation = Expectation::default();
+        match step.verb {
+            Verb::Create => {
+                request.user = state.next_user;
+                state.next_user += state.user_step;
+            }
+            Verb::Get | Verb::Set | Verb::Kill => {
+                if let Some(ledger) = &mut state.sessions.ledger {
+                    expectation = ledger.send(step.session, now);
+                }
+                request.token = state.sessions.token(step.session);
+            }
+            Verb::Fetch => {}
+        }
+        self.target.write(&request, out);
+        queue.push_back(InFlight {
+            verb: step.verb,
+            session: step.session,
+            mark: step.mark,
+            expectation,
+            intended,
+            sent: now,
+        });
+        true
+    }
+
+    /// Counts bytes that came from the server.
+    pub(super) fn received(&self, bytes: usize, now: u64) {
+        if now >= self.window.from {
+            self.state.borrow_mut().recorder.bytes_received += bytes as u64;
+        }
+    }
+
+    /// Judges a reply.
+    pub(super) fn reply(&self, flight: &InFlight, reply: &Reply<'_>, now: u64) {
+        let state = &mut *self.state.borrow_mut();
+        let meaning = self.target.meaning(flight.verb, &reply.frame);
+        let trouble = match meaning {
+            Meaning::Created(token) => self.created(state, token, flight, now),
+            Meaning::Served => {
+                let outcome = match flight.verb {
+                    Verb::Set => Outcome::Written,
+                    Verb::Get if state.sessions.ledger.is_some() => {
+                        Outcome::Shown(self.contents(reply))
+                    }
+                    Verb::Get | Verb::Create | Verb::Kill | Verb::Fetch => Outcome::Unknown,
+                };
+                settle(state, flight, outcome, now);
+                None
+            }
+            Meaning::Killed => {
+                settle(state, flight, Outcome::Killed, now);
+                if state.sessions.ledger.is_some() {
+                    state.sessions.killed.push(flight.session);
+                }
+                None
+            }
+            Meaning::Missing => missing(state, flight, now),
+            Meaning::Refused(status) => {
+                settle(state, flight, Outcome::Unknown, now);
+                Some(Trouble::Status(status))
+            }
+        };
+        self.record(state, flight, trouble, now);
+    }
+
+    fn contents(&self, reply: &Reply<'_>) -> Option<Contents> {
+        self.target.contents(&reply.frame.body)
+    }
+
+    fn created(
+        &self,
+        state: &mut State,
+        token: &[u8],
+        flight: &InFlight,
+        now: u64,
+    ) -> Option<Trouble> {
+        if !state.keep_created {
+            return None;
+        }
+        if !state.sessions.add(token) {
+            return Some(Trouble::Malformed);
+        }
+        if let Some(ledger) = &mut state.sessions.ledger {
+            ledger.created(flight.sent, now);
+        }
+        self.created.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// A request that will get no reply.
+    pub(super) fn failed(&self, flight: &InFlight, trouble: Trouble) {
+        let now = self.stopwatch.nanos();
+        let state = &mut *self.state.borrow_mut();
+        settle(state, flight, Outcome::Unknown, now);
+        self.record(state, flight, Some(trouble), now);
+    }
+
+    /// Whether the phase has ended, so that a broken connection need not be made anew.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopwatch.nanos() >= self.window.until
+    }
+
+    /// A connection could not be made anew.
+    pub(super) fn connect_failed(&self) {
+        let now = self.stopwatch.nanos();
+        if (self.window.from..self.window.until).contains(&now) {
+            self.state.borrow_mut().recorder.trouble(Trouble::Connect);
+        }
+    }
+
+    fn record(&self, state: &mut State, flight: &InFlight, trouble: Option<Trouble>, now: u64) {
+        if flight.verb == Verb::Create && trouble.is_some() {
+            state.source.create_failed();
+            state.create_trouble = state.create_trouble.or(trouble);
+        }
+        if !(self.window.from..self.window.until).contains(&flight.intended) {
+            return;
+        }
+        state.recorder.last_reply = now;
+        match trouble {
+            Some(trouble) => state.recorder.failed(flight.verb, trouble),
+            None => {
+                let response = now.saturating_sub(flight.intended);
+                let service = now.saturating_sub(flight.sent);
+                state.recorder.answered(flight.verb, response, service);
+            }
+        }
+    }
+}
+
+/// A session that is not there is an error when nobody ended it. In a verified run the ledger
+/// knows better.
+fn missing(state: &mut State, flight: &InFlight, now: u64) -> Option<Trouble> {
+    let expected = state.sessions.has_ended(flight.session) && flight.verb != Verb::Kill;
+    settle(state, flight, Outcome::Missing, now);
+    state.sessions.end(flight.session);
+    (!expected && state.sessions.ledger.is_none()).then_some(Trouble::Missing)
+}
+
+fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) {
+    if matches!(flight.verb, Verb::Create | Verb::Fetch) {
+        return;
+    }
+    if let Some(ledger) = &mut state.sessions.ledger {
+        ledger.settle(&Ended {
+            session: flight.session,
+            expectation: flight.expectation,
+            mark: flight.mark,
+            verb: flight.verb,
+            outcome,
+            sent: flight.sent,
+            now,
+        });
+    }
+}

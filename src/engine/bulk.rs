@@ -1,0 +1,113 @@
+//! Verbs over many sessions, in bounded slices: lists, kills, counts.
+
+use super::{Engine, ListCursor, ListProgress, Reply, Scope, at_once};
+use crate::clock::Millis;
+use crate::model::{AppName, Change, SessionView};
+use crate::store::{App, Locked, Members, Visit};
+
+/// Lock holds that an exact count may spend on sessions that expired since the last sweep: a full
+/// round over all shards with some 100,000 of them. Beyond, the sweeps catch up within a second.
+const HOLDS_BEFORE_COUNT: usize = 2_048;
+
+impl Engine {
+    /// Ends a bounded number of the sessions in `scope`; the answer counts them. Call again with
+    /// the same cursor while the progress is [`ListProgress::More`].
+    pub fn remove_matching(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        scope: Scope<'_>,
+        cursor: &mut ListCursor,
+    ) -> (ListProgress, Reply<u64>) {
+        let mut reply = at_once(0);
+        let mut end = |app: &App, locked: &mut Locked<'_>| {
+            reply.wait_for = reply.wait_for.max(self.end(app, locked));
+            reply.answer += 1;
+        };
+        let progress = self.visit(now, app, scope, cursor, &mut Visit::Locked(&mut end));
+        (progress, reply)
+    }
+
+    /// Ends all sessions of an app at once; the answer counts them.
+    pub fn remove_app(&self, now: Millis, app: AppName<'_>) -> Reply<u64> {
+        let Some(app) = self.app(app) else {
+            return at_once(0);
+        };
+        self.settle(now);
+        let epoch = loop {
+            if let Some(epoch) = self.store.next_epoch(&app) {
+                break epoch;
+            }
+            self.store.sweep(now, HOLDS_BEFORE_COUNT);
+        };
+        let wait_for = self.log.append(&Change::RemoveApp {
+            app: app.name(),
+            epoch,
+        });
+        Reply {
+            answer: self.store.remove_app(&app, epoch),
+            wait_for,
+        }
+    }
+
+    /// Shows a bounded number of the living sessions in `scope`, each at most once, without a trace.
+    /// Call again with the same cursor while the progress is [`ListProgress::More`].
+    pub fn list(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        scope: Scope<'_>,
+        cursor: &mut ListCursor,
+        each: &mut dyn FnMut(&SessionView<'_>),
+    ) -> ListProgress {
+        self.visit(now, app, scope, cursor, &mut Visit::Show(each))
+    }
+
+    /// How many users of the app were active in the last `seconds` seconds. Exact up to an hour;
+    /// beyond, the start is rounded down to the minute, beyond a day to the hour.
+    #[must_use]
+    pub fn activity(&self, now: Millis, app: AppName<'_>, seconds: u64) -> u64 {
+        let Some(app) = self.app(app) else { return 0 };
+        self.settle(now);
+        self.store.activity(&app, now, seconds)
+    }
+
+    fn visit(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        scope: Scope<'_>,
+        cursor: &mut ListCursor,
+        visit: &mut Visit<'_>,
+    ) -> ListProgress {
+        let Some(app) = self.app(app) else {
+            return ListProgress::Done;
+        };
+        let members = members(&app, scope);
+        let more = members.is_some_and(|m| {
+            self.store
+                .walk_members(&app, m, now, &mut cursor.inner, visit)
+        });
+        if more {
+            ListProgress::More
+        } else {
+            ListProgress::Done
+        }
+    }
+
+    /// Removes what expired up to this second, so that counts are exact.
+    fn settle(&self, now: Millis) {
+        if !self.store.is_swept(now) {
+            self.store.sweep(now, HOLDS_BEFORE_COUNT);
+        }
+    }
+}
+
+/// An app without an IP index has no list by IP.
+fn members<'a>(app: &App, scope: Scope<'a>) -> Option<Members<'a>> {
+    match scope {
+        Scope::User(user) => Some(Members::User(user)),
+        Scope::Ip(ip) => app.ip_indexed.then_some(Members::Ip(ip)),
+        Scope::ActiveSince(since) => Some(Members::ActiveSince(since)),
+    }
+}

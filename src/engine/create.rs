@@ -1,0 +1,120 @@
+//! Creating a session.
+
+use super::{Created, Engine, NewSession, NewToken, Refusal, Reply};
+use crate::clock::Millis;
+use crate::limits;
+use crate::model::change::CreateChange;
+use crate::model::session::version;
+use crate::model::{Change, Handle, Life, Token, U48};
+use crate::store::{App, Applied, Lookup, TooManyApps};
+
+impl Engine {
+    /// Creates a session.
+    ///
+    /// # Errors
+    /// [`Refusal::Exists`] for a client-chosen token that lives, [`Refusal::BadName`],
+    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`].
+    pub fn create(&self, now: Millis, new: &NewSession<'_>) -> Result<Reply<Created>, Refusal> {
+        check_sizes(new)?;
+        if self.is_full() {
+            return Err(Refusal::MemoryFull);
+        }
+        loop {
+            let app = self
+                .store
+                .app_or_make(new.app)
+                .map_err(|TooManyApps| Refusal::TooManyApps)?;
+            match self.create_in(now, &app, new) {
+                Ok(Some(created)) => return Ok(created),
+                // Between the two steps the app was killed or went with its last session.
+                Ok(None) => {}
+                Err(refusal) => {
+                    self.store.drop_unused(&app);
+                    return Err(refusal);
+                }
+            }
+        }
+    }
+
+    fn create_in(
+        &self,
+        now: Millis,
+        app: &App,
+        new: &NewSession<'_>,
+    ) -> Result<Option<Reply<Created>>, Refusal> {
+        loop {
+            let token = match new.token {
+                NewToken::Draw(style) => Token::draw(style, &*self.random),
+                NewToken::Chosen(text) => Token::chosen(text).ok_or(Refusal::BadName)?,
+            };
+            let tag = app.keys.tag(token.as_bytes());
+            let mut sealed = Vec::new();
+            if new.keep_token {
+                app.keys.sealer(tag).seal(&token, &mut sealed);
+            }
+            let mut locked = self.store.lock(app, Lookup::Handle(Handle(tag.high)), now);
+            if locked.record().is_some() {
+                match new.token {
+                    // Two living sessions never share a handle: draw again.
+                    NewToken::Draw(_) => continue,
+                    NewToken::Chosen(_) => return Err(Refusal::Exists),
+                }
+            }
+            let change = CreateChange {
+                app: new.app,
+                epoch: app.epoch(),
+                tag,
+                user: new.user,
+                ip: new.ip,
+                created: now,
+                last_active: now,
+                lag: false,
+                life: starting_life(now, new),
+                no_resave: new.no_resave,
+                reads: 1,
+                writes: 1,
+                content_type: new.content_type,
+                data: new.data,
+                sealed: &sealed,
+            };
+            let handle = Handle(tag.high);
+            let created = Created {
+                token,
+                handle,
+                version: version(now, 1),
+            };
+            let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
+            return Ok((applied == Applied::Done).then_some(Reply {
+                answer: created,
+                wait_for,
+            }));
+        }
+    }
+}
+
+/// With `no_resave` the first deadline is the last one.
+fn starting_life(now: Millis, new: &NewSession<'_>) -> Life {
+    if new.no_resave {
+        Life {
+            until: new.life.deadline(now),
+            ..new.life
+        }
+    } else {
+        new.life
+    }
+}
+
+fn check_sizes(new: &NewSession<'_>) -> Result<(), Refusal> {
+    let user = new
+        .user
+        .is_none_or(|u| (1..=limits::USER_BYTES).contains(&u.len()));
+    let ip = new.ip.is_none_or(|i| i.len() <= limits::IP_BYTES);
+    if !user || !ip {
+        return Err(Refusal::BadName);
+    }
+    if new.data.len() > limits::DATA_BYTES {
+        return Err(Refusal::DataTooLarge);
+    }
+    debug_assert!(new.life.idle <= U48::MAX, "limits of a life are below 2^48");
+    Ok(())
+}

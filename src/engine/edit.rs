@@ -1,0 +1,152 @@
+//! Changing a living session, and ending one.
+
+use std::cell::RefCell;
+
+use super::read::{Before, touch, unchanged, with_locked};
+use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, at_once};
+use crate::clock::Millis;
+use crate::limits;
+use crate::model::change::UpdateChange;
+use crate::model::json::merge::merge;
+use crate::model::session::version;
+use crate::model::{AppName, Change, ContentType, DataChange, SessionView};
+use crate::store::{App, Locked, Record};
+
+thread_local! {
+    /// Merged data on its way from the old body to the new one.
+    static MERGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Engine {
+    /// Changes a living session if everything expected holds. `answer` sees it after the change.
+    /// Never brings back a session that is gone.
+    ///
+    /// # Errors
+    /// [`Refusal::Gone`], [`Refusal::VersionDiffers`], [`Refusal::UserDiffers`],
+    /// [`Refusal::NotAnObject`], [`Refusal::BadName`], [`Refusal::DataTooLarge`],
+    /// [`Refusal::MemoryFull`]. Nothing is changed then.
+    pub fn edit<R>(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        key: Key<'_>,
+        edit: &Edit<'_>,
+        answer: impl FnOnce(&SessionView<'_>) -> R,
+    ) -> Result<Reply<R>, Refusal> {
+        if edit.ip.is_some_and(|ip| ip.len() > limits::IP_BYTES) {
+            return Err(Refusal::BadName);
+        }
+        let full = self.is_full();
+        with_locked(self, now, app, key, |app, locked| {
+            let record = *locked.record().ok_or(Refusal::Gone)?;
+            let before = Before::of(&record, now);
+            let wait_for = MERGED.with_borrow_mut(|merged| {
+                merged.clear();
+                let view = locked.view(app, now).ok_or(Refusal::Gone)?;
+                check_expected(&view, edit)?;
+                let content_type = edited_data(&view, edit.data, merged)?;
+                if full && content_type.is_some() && merged.len() > view.data.len() {
+                    return Err(Refusal::MemoryFull);
+                }
+                let data = content_type.map(|kind| DataChange {
+                    content_type: kind,
+                    bytes: merged,
+                });
+                let change = Change::Update(change(&record, now, edit, data));
+                Ok(self.commit(app, locked, &change).1)
+            })?;
+            let view = locked.view(app, now).ok_or(Refusal::Gone)?;
+            Ok(Reply {
+                answer: answer(&before.shown_in(view)),
+                wait_for,
+            })
+        })
+        .unwrap_or(Err(Refusal::Gone))
+    }
+
+    /// Ends a session. `answer` sees it as it was; `None` when there was no such session.
+    pub fn remove<R>(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        key: Key<'_>,
+        answer: impl FnOnce(&SessionView<'_>) -> R,
+    ) -> Reply<Option<R>> {
+        let removed = with_locked(self, now, app, key, |app, locked| {
+            let answer = locked.view(app, now).map(|view| answer(&view));
+            Reply {
+                answer,
+                wait_for: self.end(app, locked),
+            }
+        });
+        removed.unwrap_or(at_once(None))
+    }
+
+    /// Ends the session that was found.
+    pub(super) fn end(&self, app: &App, locked: &mut Locked<'_>) -> Option<Position> {
+        let handle = locked.record()?.handle();
+        self.commit(app, locked, &Change::Remove { handle }).1
+    }
+}
+
+fn check_expected(view: &SessionView<'_>, edit: &Edit<'_>) -> Result<(), Refusal> {
+    if edit.expect_user.is_some_and(|user| view.user != Some(user)) {
+        return Err(Refusal::UserDiffers);
+    }
+    let actual = version(view.created, view.writes);
+    if edit
+        .expect_version
+        .is_some_and(|expected| expected != actual)
+    {
+        return Err(Refusal::VersionDiffers);
+    }
+    Ok(())
+}
+
+/// Writes the new data to `out` and answers what it is; `None` when the data stays.
+fn edited_data(
+    view: &SessionView<'_>,
+    edit: DataEdit<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Option<ContentType>, Refusal> {
+    let kind = match edit {
+        DataEdit::Keep => return Ok(None),
+        DataEdit::Replace(kind, bytes) => {
+            out.extend_from_slice(bytes);
+            kind
+        }
+        DataEdit::Merge(patch, order) => {
+            if view.content_type != ContentType::JSON_OBJECT && !view.data.is_empty() {
+                return Err(Refusal::NotAnObject);
+            }
+            merge(view.data, patch, order, out);
+            ContentType::JSON_OBJECT
+        }
+    };
+    if out.len() > limits::DATA_BYTES {
+        return Err(Refusal::DataTooLarge);
+    }
+    Ok(Some(kind))
+}
+
+fn change<'e>(
+    record: &Record,
+    now: Millis,
+    edit: &Edit<'e>,
+    data: Option<DataChange<'e>>,
+) -> UpdateChange<'e> {
+    let base = if edit.touch {
+        touch(record, now)
+    } else {
+        unchanged(record)
+    };
+    let content_changed = data.is_some() || edit.ip.is_some();
+    UpdateChange {
+        reads: record.reads().saturating_add(u64::from(edit.count_read)),
+        writes: record.writes().saturating_add(u64::from(content_changed)),
+        life: edit.life,
+        ip: edit.ip,
+        data,
+        ..base
+    }
+}

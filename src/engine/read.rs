@@ -1,0 +1,111 @@
+//! Reading a session: the most frequent verb.
+
+use super::{Engine, Key, Read, Reply, at_once, lookup};
+use crate::clock::Millis;
+use crate::model::change::UpdateChange;
+use crate::model::{AppName, Change, SessionView};
+use crate::store::{Locked, Record};
+
+impl Engine {
+    /// Reads a session. `answer` is called with the session under its lock and must be quick; the
+    /// reply is `None` when there is no such session.
+    pub fn read<R>(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        key: Key<'_>,
+        how: Read,
+        answer: impl FnOnce(&SessionView<'_>) -> R,
+    ) -> Reply<Option<R>> {
+        let Some(app) = self.app(app) else {
+            return at_once(None);
+        };
+        let mut locked = self.store.lock(&app, lookup(&app, key), now);
+        let Some(record) = locked.record() else {
+            return at_once(None);
+        };
+        let before = Before::of(record, now);
+        let mut wait_for = None;
+        if how == Read::Touch {
+            let reads = before.reads.saturating_add(1);
+            let change = Change::Update(UpdateChange {
+                reads,
+                ..touch(record, now)
+            });
+            (_, wait_for) = self.commit(&app, &mut locked, &change);
+        }
+        let answer = locked
+            .view(&app, now)
+            .map(|view| answer(&before.shown_in(view)));
+        Reply { answer, wait_for }
+    }
+}
+
+/// What an answer shows as it was before the request.
+pub(super) struct Before {
+    pub(super) reads: u64,
+    idle_seconds: u64,
+}
+
+impl Before {
+    pub(super) fn of(record: &Record, now: Millis) -> Self {
+        let recorded = record.recorded().seconds();
+        Self {
+            reads: record.reads(),
+            idle_seconds: now.seconds().saturating_sub(recorded),
+        }
+    }
+
+    pub(super) fn shown_in<'v>(&self, view: SessionView<'v>) -> SessionView<'v> {
+        SessionView {
+            reads: self.reads,
+            idle_seconds: self.idle_seconds,
+            ..view
+        }
+    }
+}
+
+/// The change that a touch at `now` is, with the counters as they stand.
+///
+/// For lives in whole seconds the recorded access moves only when more than one whole second has
+/// passed since (rest-sessions); otherwise it lags the last activity by that second. With
+/// `no_resave` the deadline is absolute, so a touch cannot prolong it.
+pub(super) fn touch(record: &Record, now: Millis) -> UpdateChange<'static> {
+    let last_active = now.max(record.last_active());
+    let idle = last_active
+        .seconds()
+        .saturating_sub(record.recorded().seconds());
+    UpdateChange {
+        handle: record.handle(),
+        last_active,
+        lag: record.life().whole_seconds && idle == 1,
+        reads: record.reads(),
+        writes: record.writes(),
+        life: None,
+        ip: None,
+        data: None,
+    }
+}
+
+/// The change that alters nothing.
+pub(super) fn unchanged(record: &Record) -> UpdateChange<'static> {
+    UpdateChange {
+        last_active: record.last_active(),
+        lag: record.lag(),
+        ..touch(record, Millis(0))
+    }
+}
+
+/// Looks up and locks; keeps the app beside the lock for as long as both are needed.
+pub(super) fn with_locked<R>(
+    engine: &Engine,
+    now: Millis,
+    app: AppName<'_>,
+    key: Key<'_>,
+    act: impl FnOnce(&crate::store::App, &mut Locked<'_>) -> R,
+) -> Option<R> {
+    let app = engine.app(app)?;
+    let mut locked = engine.store.lock(&app, lookup(&app, key), now);
+    locked.record()?;
+    Some(act(&app, &mut locked))
+}

@@ -1,0 +1,311 @@
+//! The only code that alters a session. Reads no clock, cannot fail, and may be repeated.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::clock::Millis;
+use crate::model::change::{CreateChange, UpdateChange};
+use crate::model::{Change, DataChange, Handle};
+use crate::store::apps::{App, Generation, short};
+use crate::store::body::Body;
+use crate::store::memory::session_cost;
+use crate::store::record::{NONE, Record};
+use crate::store::shard::Shard;
+use crate::store::sweep::Reaping;
+use crate::store::{Locked, Store, locked, read_locked};
+
+/// What came of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Applied {
+    /// It is done (or was done before).
+    Done,
+    /// A session was to be made in an epoch that its app has left, or in an app that was dropped
+    /// meanwhile: get the app anew.
+    AppMovedOn,
+}
+
+impl Store {
+    /// Carries out a change by the names in it, as replay does.
+    pub(crate) fn apply(&self, change: &Change<'_>) {
+        match change {
+            Change::Create(create) => self.replay_create(create, change),
+            Change::Update(UpdateChange { handle, .. }) | Change::Remove { handle } => {
+                let mut locked = self.lock_shard(*handle);
+                locked.found = locked.shard.find_handle(*handle);
+                let app = locked
+                    .record()
+                    .and_then(|record| self.apps.by_id(record.app));
+                if let Some(app) = app {
+                    locked.apply(&app, change);
+                }
+            }
+            Change::RemoveApp { app, epoch } => {
+                self.epochs.fetch_max(*epoch, Relaxed);
+                if let Some(app) = self.app(*app) {
+                    self.remove_app(&app, *epoch);
+                }
+            }
+        }
+    }
+
+    fn replay_create(&self, create: &CreateChange<'_>, change: &Change<'_>) {
+        self.epochs.fetch_max(create.epoch, Relaxed);
+        loop {
+            // The bound on apps was kept when this was live.
+            let Ok(app) = self.app_or_make(create.app) else {
+                return;
+            };
+            if create.epoch > app.epoch() {
+                // The app had come anew, so all earlier sessions were gone.
+                self.remove_app(&app, create.epoch);
+            } else if create.epoch < app.epoch() {
+                self.drop_unused(&app);
+                return;
+            }
+            let mut locked = self.lock_shard(Handle(create.tag.high));
+            if locked.apply(&app, change) == Applied::Done {
+                return;
+            }
+        }
+    }
+
+    /// Ends all sessions of an app by beginning `epoch`; the answer counts those that were in the
+    /// time index. Their memory is freed by later sweeps.
+    pub(crate) fn remove_app(&self, app: &Arc<App>, epoch: u32) -> u64 {
+        let Some(ended) = app.begin_epoch(epoch) else {
+            return 0;
+        };
+        let killed = ended.index.sessions.total();
+        locked(&self.reaping).push_back(Reaping::new(app, ended));
+        killed
+    }
+}
+
+impl Locked<'_> {
+    /// Carries out a change of the session that was found, or makes it. The only way to alter a
+    /// session, live and in replay.
+    pub(crate) fn apply(&mut self, app: &App, change: &Change<'_>) -> Applied {
+        match change {
+            Change::Create(create) => return self.create(app, create),
+            Change::Update(update) => self.update(app, update),
+            Change::Remove { .. } => {
+                if let Some(slot) = self.found.take() {
+                    self.remove_of(app, slot);
+                }
+            }
+            // An app is more than one session: see `Store::remove_app`.
+            Change::RemoveApp { .. } => {}
+        }
+        Applied::Done
+    }
+
+    /// Makes a session. One with the same handle is replaced: in replay the same session, live one
+    /// whose deadline has passed.
+    fn create(&mut self, app: &App, change: &CreateChange<'_>) -> Applied {
+        if let Some(slot) = self.shard.find_handle(Handle(change.tag.high)) {
+            self.remove_slot(slot);
+        }
+        let generation = read_locked(&app.generation);
+        if generation.epoch != change.epoch || !app.enter() {
+            return Applied::AppMovedOn;
+        }
+        let mut record = Record::alive(change.tag, app.id, short(change.epoch));
+        record.set_last(change.last_active, change.lag);
+        record.set_life(&change.life);
+        record.set_counters(change.reads, change.writes);
+        record.set_content_type(change.content_type);
+        record.set_no_resave(change.no_resave);
+        let body = Body {
+            created: change.created,
+            user: change.user,
+            ip: change.ip,
+            sealed: change.sealed,
+            data: change.data,
+        };
+        let local = self.shard.insert(record, &body);
+        self.index(app, &generation, local, &body);
+        self.store
+            .ledger
+            .add(session_cost(body.length(), names(app, &body)));
+        self.found = Some(local);
+        Applied::Done
+    }
+
+    /// Puts a new session into the indexes.
+    fn index(&mut self, app: &App, generation: &Generation, local: u32, body: &Body<'_>) {
+        let store = self.store;
+        let slot = store.global(self.number, local);
+        let epoch = short(generation.epoch);
+        let second = self.shard.record(local).last_second();
+        generation.index.sessions.add(second);
+        generation.index.append(second, slot);
+        if let Some(user) = body.user {
+            let node = store.users.link(store.name_hash(app, epoch, user), slot);
+            self.shard.record_mut(local).user = node;
+            store.note_user_active(generation, node, second);
+        }
+        if let (true, Some(ip)) = (app.ip_indexed, body.ip) {
+            store.ips.link(store.name_hash(app, epoch, ip), slot);
+        }
+    }
+
+    /// Alters the session that was found.
+    fn update(&mut self, app: &App, change: &UpdateChange<'_>) {
+        let Some(local) = self.found else { return };
+        if change.ip.is_some() || change.data.is_some() {
+            self.replace_content(app, local, change.ip, change.data);
+        }
+        let record = self.shard.record_mut(local);
+        let before = record.last_second();
+        if change.last_active >= record.last_active() {
+            record.set_last(change.last_active, change.lag);
+        }
+        record.set_counters(change.reads, change.writes);
+        let (after, epoch, user) = (record.last_second(), record.epoch, record.user);
+        if let Some(life) = &change.life {
+            record.set_life(life);
+            self.shard.refile_if_earlier(local);
+        }
+        if after > before {
+            self.move_in_time(app, local, (before, after), epoch, user);
+        }
+    }
+
+    /// Files a session that was active in a new second.
+    fn move_in_time(&self, app: &App, local: u32, from_to: (u32, u32), epoch: u8, user: u32) {
+        let generation = read_locked(&app.generation);
+        if short(generation.epoch) != epoch {
+            // Killed with its app a moment ago: the old index is being reaped as it is.
+            return;
+        }
+        let (before, after) = from_to;
+        generation.index.sessions.shift(before, after);
+        generation
+            .index
+            .append(after, self.store.global(self.number, local));
+        if user != NONE {
+            self.store.note_user_active(&generation, user, after);
+        }
+    }
+
+    fn replace_content(
+        &mut self,
+        app: &App,
+        local: u32,
+        ip: Option<&str>,
+        data: Option<DataChange<'_>>,
+    ) {
+        let old = self.shard.body(local);
+        let (names_before, length_before) = (names(app, &old), old.length());
+        let (old_ip, user) = (old.ip.map(str::to_owned), old.user.map(str::to_owned));
+        let (sealed, old_data) = (old.sealed.to_vec(), old.data.to_vec());
+        let body = Body {
+            created: old.created,
+            user: user.as_deref(),
+            ip: ip.or(old_ip.as_deref()),
+            sealed: &sealed,
+            data: data.map_or(&old_data, |d| d.bytes),
+        };
+        if app.ip_indexed && body.ip != old_ip.as_deref() {
+            self.relink_ip(app, local, old_ip.as_deref(), body.ip);
+        }
+        self.shard.replace_body(local, &body);
+        if let Some(data) = data {
+            self.shard
+                .record_mut(local)
+                .set_content_type(data.content_type);
+        }
+        self.store
+            .ledger
+            .add(session_cost(body.length(), names(app, &body)));
+        self.store
+            .ledger
+            .remove(session_cost(length_before, names_before));
+    }
+
+    fn relink_ip(&self, app: &App, local: u32, old: Option<&str>, new: Option<&str>) {
+        let store = self.store;
+        let epoch = self.shard.record(local).epoch;
+        let slot = store.global(self.number, local);
+        if let Some(old) = old {
+            store.unlink_ip(app, epoch, old, slot);
+        }
+        if let Some(new) = new {
+            store.ips.link(store.name_hash(app, epoch, new), slot);
+        }
+    }
+
+    pub(super) fn remove_slot(&mut self, local: u32) {
+        let Some(app) = self.store.apps.by_id(self.shard.record(local).app) else {
+            return;
+        };
+        self.remove_of(&app, local);
+    }
+
+    /// Takes a session of `app` out of everything: killed, expired, or reaped with its app.
+    pub(super) fn remove_of(&mut self, app: &App, local: u32) {
+        let store = self.store;
+        let slot = store.global(self.number, local);
+        let record = *self.shard.record(local);
+        let body = self.shard.body(local);
+        let cost = session_cost(body.length(), names(app, &body));
+        {
+            let generation = read_locked(&app.generation);
+            let current = short(generation.epoch) == record.epoch;
+            if current {
+                generation.index.sessions.remove(record.last_second());
+            }
+            if record.user != NONE
+                && let Some(last) = store.users.unlink(record.user, slot)
+                && current
+            {
+                generation.index.users.remove(second_of(last));
+            }
+        }
+        if let (true, Some(ip)) = (app.ip_indexed, body.ip) {
+            store.unlink_ip(app, record.epoch, ip, slot);
+        }
+        self.shard.remove(local);
+        store.ledger.remove(cost);
+        store.apps.leave(app);
+    }
+}
+
+impl Store {
+    /// Notes that a user was active in `second`; time only moves forward. The cell of a user holds
+    /// one more than the second, so that zero is a user who was never active.
+    fn note_user_active(&self, generation: &Generation, user: u32, second: u32) {
+        let before = self
+            .users
+            .cell(user)
+            .fetch_max(u64::from(second) + 1, Relaxed);
+        if before == 0 {
+            generation.index.users.add(second);
+        } else if second_of(before) < second {
+            generation.index.users.shift(second_of(before), second);
+        }
+    }
+
+    fn unlink_ip(&self, app: &App, epoch: u8, ip: &str, slot: u32) {
+        if let Some(node) = self.ips.find(self.name_hash(app, epoch, ip)) {
+            self.ips.unlink(node, slot);
+        }
+    }
+}
+
+/// The second in a user's cell.
+pub(super) fn second_of(cell: u64) -> u32 {
+    u32::try_from(cell.saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
+/// How many names of a session stand in directories.
+pub(super) fn names(app: &App, body: &Body<'_>) -> usize {
+    usize::from(body.user.is_some()) + usize::from(app.ip_indexed && body.ip.is_some())
+}
+
+impl Shard {
+    /// Whether the session in a slot has passed its deadline.
+    pub(super) fn is_past(&self, slot: u32, now: Millis) -> bool {
+        self.record(slot).deadline() <= now
+    }
+}

@@ -1,0 +1,76 @@
+//! What the sessions take: an exact ledger of living bytes, and a report of what is allocated.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::store::arena::Arena;
+use crate::store::{Store, locked, read_locked};
+
+/// Bytes of a session besides its body: record 64, wheel link 8, hash slot and table slack 11,
+/// time index entry with its share of stale ones 8.
+const SESSION_BYTES: usize = 91;
+/// Bytes that a session's place in a directory takes: links 8, and for a name of its own node 16,
+/// hash slot and slack 11, cell 8.
+const NAME_BYTES: usize = 43;
+
+/// Bytes of all living sessions, changed with each of them.
+#[derive(Default)]
+pub(super) struct Ledger(AtomicU64);
+
+impl Ledger {
+    pub(super) fn add(&self, bytes: usize) {
+        self.0.fetch_add(u64::try_from(bytes).unwrap_or(0), Relaxed);
+    }
+
+    pub(super) fn remove(&self, bytes: usize) {
+        self.0.fetch_sub(u64::try_from(bytes).unwrap_or(0), Relaxed);
+    }
+}
+
+/// The accounted bytes of a session with a body block of `body` bytes and so many index names.
+pub(super) fn session_cost(body: usize, names: usize) -> usize {
+    SESSION_BYTES + Arena::cost(body) + names * NAME_BYTES
+}
+
+/// What the store takes, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MemoryUse {
+    /// Sessions that take a slot, served or waiting to be swept.
+    pub sessions: u64,
+    /// Apps with sessions.
+    pub apps: u64,
+    /// What `--max-memory` is compared with: living sessions only.
+    pub accounted: u64,
+    /// Allocated for records, tables, bodies, directories and time indexes, used or not; without
+    /// the free rest of chunks.
+    pub allocated: u64,
+}
+
+impl Store {
+    /// Accounted bytes of all living sessions.
+    pub(crate) fn accounted(&self) -> u64 {
+        self.ledger.0.load(Relaxed)
+    }
+
+    /// Measures the store, one lock after the other.
+    pub(crate) fn memory_use(&self) -> MemoryUse {
+        let (mut sessions, mut allocated) = (0, 0);
+        for shard in &self.shards {
+            let shard = locked(shard);
+            sessions += shard.len();
+            allocated += shard.structure_bytes() + shard.body_bytes();
+        }
+        allocated += self.users.allocated_bytes() + self.ips.allocated_bytes();
+        for app in self.apps.all() {
+            let index = std::sync::Arc::clone(&read_locked(&app.generation).index);
+            allocated += index.allocated_bytes();
+            allocated += index.sessions.allocated_bytes() + index.users.allocated_bytes();
+        }
+        let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        MemoryUse {
+            sessions: bytes(sessions),
+            apps: bytes(self.apps.len()),
+            accounted: self.accounted(),
+            allocated: bytes(allocated),
+        }
+    }
+}

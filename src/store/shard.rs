@@ -1,0 +1,273 @@
+//! One shard: the lock that guards a thousandth of the sessions, and what lies behind it.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "slots come from this shard's own table and wheel"
+)]
+
+use hashbrown::HashTable;
+
+use crate::clock::Millis;
+use crate::model::{Handle, Tag};
+use crate::store::arena::Arena;
+use crate::store::body::Body;
+use crate::store::record::{NONE, Record, due_second};
+use crate::store::wheel::{Links, Wheel};
+
+const CHUNK: usize = 32;
+
+/// Sessions of one shard, addressed by local slot. A slot never moves.
+pub(crate) struct Shard {
+    /// Local slots by the first 64 bits of the tag.
+    table: HashTable<u32>,
+    records: Vec<Box<[Record; CHUNK]>>,
+    /// Slots ever used; the next new one.
+    used: u32,
+    free: u32,
+    wheel: Wheel,
+    wheel_links: Links,
+    arenas: [Arena; 2],
+    /// The arena that takes new bodies.
+    current: usize,
+    /// While bodies move to the current arena: the next slot to look at.
+    moving: Option<u32>,
+}
+
+impl Shard {
+    pub(super) fn new() -> Self {
+        Self {
+            table: HashTable::new(),
+            records: Vec::new(),
+            used: 0,
+            free: NONE,
+            wheel: Wheel::new(),
+            wheel_links: Links::default(),
+            arenas: [Arena::new(), Arena::new()],
+            current: 0,
+            moving: None,
+        }
+    }
+
+    /// The slot of the session with this handle.
+    pub(super) fn find_handle(&self, handle: Handle) -> Option<u32> {
+        let records = &self.records;
+        self.table
+            .find(handle.0, |slot| record(records, *slot).tag.high == handle.0)
+            .copied()
+    }
+
+    /// The slot of the session with this tag.
+    pub(super) fn find(&self, tag: Tag) -> Option<u32> {
+        let records = &self.records;
+        self.table
+            .find(tag.high, |slot| record(records, *slot).tag == tag)
+            .copied()
+    }
+
+    /// The record in a slot.
+    pub(super) fn record(&self, slot: u32) -> &Record {
+        record(&self.records, slot)
+    }
+
+    pub(super) fn record_mut(&mut self, slot: u32) -> &mut Record {
+        &mut self.records[slot as usize / CHUNK][slot as usize % CHUNK]
+    }
+
+    /// The living record in a slot, if there is one.
+    pub(super) fn living(&self, slot: u32) -> Option<&Record> {
+        (slot < self.used)
+            .then(|| self.record(slot))
+            .filter(|r| r.is_alive())
+    }
+
+    /// The body of the session in a slot.
+    pub(super) fn body(&self, slot: u32) -> Body<'_> {
+        let record = self.record(slot);
+        Body::read(self.arenas[usize::from(record.in_second_arena())].from(record.body))
+    }
+
+    /// Puts a session into a fresh slot and files it in the wheel.
+    pub(super) fn insert(&mut self, new: Record, body: &Body<'_>) -> u32 {
+        let slot = self.take_slot();
+        *self.record_mut(slot) = new;
+        self.write_body(slot, body);
+        let records = &self.records;
+        let hash = |slot: &u32| record(records, *slot).tag.high;
+        self.table.insert_unique(new.tag.high, slot, hash);
+        self.wheel_links.ensure(slot);
+        self.file(slot);
+        slot
+    }
+
+    /// Takes a session out of table, wheel, arena and record.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let high = self.record(slot).tag.high;
+        if let Ok(entry) = self.table.find_entry(high, |other| *other == slot) {
+            entry.remove();
+        }
+        self.wheel.remove(&mut self.wheel_links, slot);
+        self.release(slot);
+    }
+
+    /// Puts another body in the place of a session's.
+    pub(super) fn replace_body(&mut self, slot: u32, body: &Body<'_>) {
+        let old_length = self.body(slot).length();
+        let record = *self.record(slot);
+        let arena = usize::from(record.in_second_arena());
+        if arena == self.current && Arena::cost(old_length) == Arena::cost(body.length()) {
+            body.write(self.arenas[arena].get_mut(record.body, body.length()));
+            return;
+        }
+        self.arenas[arena].free(record.body, old_length);
+        self.write_body(slot, body);
+    }
+
+    /// Files the session under its present deadline; for new sessions and shortened lives.
+    fn file(&mut self, slot: u32) {
+        let due = due_second(self.record(slot).deadline());
+        let filed = self.wheel.file(&mut self.wheel_links, slot, due);
+        self.record_mut(slot).due = filed;
+    }
+
+    /// Files the session anew if its deadline lies before the second it is filed under.
+    pub(super) fn refile_if_earlier(&mut self, slot: u32) {
+        let record = self.record(slot);
+        if due_second(record.deadline()) < record.due {
+            self.wheel.remove(&mut self.wheel_links, slot);
+            self.file(slot);
+        }
+    }
+
+    /// The next session whose deadline has passed. Sessions that were touched since they were filed
+    /// are filed anew on the way; each entry looked at costs one of `budget`. The session is still
+    /// filed: remove it. `None` with budget left: nothing more is due.
+    pub(super) fn next_expired(&mut self, now: Millis, budget: &mut usize) -> Option<u32> {
+        let second = u32::try_from(now.seconds()).unwrap_or(u32::MAX - 1);
+        loop {
+            let records = &self.records;
+            let due_of = |slot: u32| record(records, slot).due;
+            let slot = self
+                .wheel
+                .pop_due(&mut self.wheel_links, second, budget, due_of)?;
+            let expired = self.record(slot).deadline() <= now;
+            self.file(slot);
+            if expired {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// Moves some bodies into a fresh arena when the present one is mostly holes. True: more to do.
+    pub(super) fn compact(&mut self, budget: &mut usize) -> bool {
+        if self.moving.is_none() && self.arenas[self.current].is_wasteful() {
+            self.current = 1 - self.current;
+            self.moving = Some(0);
+        }
+        let Some(start) = self.moving else {
+            return false;
+        };
+        let end = start
+            .saturating_add(u32::try_from(*budget).unwrap_or(0))
+            .min(self.used);
+        *budget -= (end - start) as usize;
+        let mut block = Vec::new();
+        for slot in start..end {
+            let old = usize::from(self.record(slot).in_second_arena());
+            if !self.record(slot).is_alive() || old == self.current {
+                continue;
+            }
+            let (address, length) = (self.record(slot).body, self.body(slot).length());
+            block.clear();
+            block.extend_from_slice(&self.arenas[old].get(address, length)[..length]);
+            self.arenas[old].free(address, length);
+            let address = self.arenas[self.current].allocate(length);
+            self.arenas[self.current]
+                .get_mut(address, length)
+                .copy_from_slice(&block);
+            self.set_body(slot, address);
+        }
+        if end == self.used {
+            self.arenas[1 - self.current] = Arena::new();
+        }
+        self.moving = (end < self.used).then_some(end);
+        self.moving.is_some()
+    }
+
+    /// Slots ever used; all local slots are below.
+    pub(super) fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// Sessions in the table.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The table and the wheel, for invariants: slots in the table, slots filed, time of the wheel.
+    pub(super) fn filed(&self) -> (Vec<u32>, Vec<u32>, u32) {
+        let table = self.table.iter().copied().collect();
+        (
+            table,
+            self.wheel.entries(&self.wheel_links),
+            self.wheel.elapsed(),
+        )
+    }
+
+    /// Entries in the wheel, by its own count.
+    pub(super) fn wheel_len(&self) -> usize {
+        self.wheel.len()
+    }
+
+    /// Bytes of living bodies.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.arenas.iter().map(Arena::used_bytes).sum()
+    }
+
+    /// Bytes taken by table, records and links, used or not.
+    pub(super) fn structure_bytes(&self) -> usize {
+        self.table.allocation_size()
+            + self.records.len() * size_of::<[Record; CHUNK]>()
+            + self.wheel_links.allocated_bytes()
+    }
+
+    fn take_slot(&mut self) -> u32 {
+        if self.free != NONE {
+            let slot = self.free;
+            self.free = self.record(slot).user;
+            return slot;
+        }
+        let slot = self.used;
+        if slot as usize == self.records.len() * CHUNK {
+            self.records.push(Box::new([Record::FREE; CHUNK]));
+        }
+        self.used += 1;
+        slot
+    }
+
+    fn release(&mut self, slot: u32) {
+        let length = self.body(slot).length();
+        let record = *self.record(slot);
+        self.arenas[usize::from(record.in_second_arena())].free(record.body, length);
+        let free = self.free;
+        *self.record_mut(slot) = Record::free(free);
+        self.free = slot;
+    }
+
+    fn write_body(&mut self, slot: u32, body: &Body<'_>) {
+        let length = body.length();
+        let address = self.arenas[self.current].allocate(length);
+        body.write(self.arenas[self.current].get_mut(address, length));
+        self.set_body(slot, address);
+    }
+
+    fn set_body(&mut self, slot: u32, address: u32) {
+        let second = self.current == 1;
+        let record = self.record_mut(slot);
+        record.body = address;
+        record.set_second_arena(second);
+    }
+}
+
+fn record(records: &[Box<[Record; CHUNK]>], slot: u32) -> &Record {
+    &records[slot as usize / CHUNK][slot as usize % CHUNK]
+}
