@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use cloakroom::bench;
 use cloakroom::config::{Config, ServeFlags};
 use cloakroom::server;
 use tokio_util::sync::CancellationToken;
@@ -26,11 +27,14 @@ struct Command {
 enum Task {
     /// Serve sessions over HTTP
     Serve(Box<ServeFlags>),
+    /// Put a server under load and measure it
+    Bench(Box<bench::Args>),
 }
 
 fn main() -> ExitCode {
     match Command::parse().task {
         Task::Serve(flags) => serve(*flags),
+        Task::Bench(args) => bench::run(*args),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, at_once};
 use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::UpdateChange;
-use crate::model::json::merge::merge;
+use crate::model::json::merge::{MergeError, merge};
 use crate::model::session::version;
 use crate::model::{AppName, Change, ContentType, DataChange, SessionView};
 use crate::store::{App, Locked, Record};
@@ -119,7 +119,10 @@ fn edited_data(
             if view.content_type != ContentType::JSON_OBJECT && !view.data.is_empty() {
                 return Err(Refusal::NotAnObject);
             }
-            merge(view.data, patch, order, out);
+            merge(view.data, patch, order, out).map_err(|error| match error {
+                MergeError::NotAnObject => Refusal::NotAnObject,
+                MergeError::TooManyMembers => Refusal::DataTooLarge,
+            })?;
             ContentType::JSON_OBJECT
         }
     };

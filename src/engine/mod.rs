@@ -181,9 +181,4 @@ fn at_once<T>(answer: T) -> Reply<T> {
         answer,
         wait_for: None,
     }
-
-    /// Frees sessions whose deadline has passed, with at most `holds` holds of a lock.
-    pub fn sweep(&self, _now: Millis, _holds: usize) -> Swept {
-        Swept::default()
-    }
 }

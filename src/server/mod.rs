@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::{Engine, EngineConfig};
-use crate::model::{Keys, Randomness};
+use crate::engine::{Engine, EngineConfig, OsRandomness};
+use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::http::log_watch::LogWatch;
 use crate::net::http::service::{Service, StopSignal};
@@ -92,14 +92,14 @@ impl Server {
             );
         }
         let engine = Engine::new(
-            EngineConfig {
+            &EngineConfig {
                 max_apps: config.max_apps,
                 max_memory: config.max_memory,
                 ip_indexed_apps: config.ip_indexed_apps.clone(),
                 ..EngineConfig::default()
             },
             Keys::new(drawn_secret()?),
-            Box::new(SystemRandomness),
+            Box::new(OsRandomness::new()),
         );
         let mut settings = DialectSettings::default();
         if let Some(seconds) = config.back_session_seconds {
@@ -233,19 +233,6 @@ fn raise_file_limit(max_connections: usize) {
 async fn accept_all(mut acceptor: Acceptor, workers: Arc<Workers>) {
     loop {
         workers.hand_over(acceptor.accept().await).await;
-    }
-}
-
-/// The operating system's randomness.
-struct SystemRandomness;
-
-impl Randomness for SystemRandomness {
-    fn fill(&self, bytes: &mut [u8]) {
-        if let Err(error) = getrandom::fill(bytes) {
-            // Tokens made of anything else could be guessed.
-            tracing::error!(%error, "the system has no randomness");
-            std::process::abort();
-        }
     }
 }
 

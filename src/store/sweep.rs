@@ -81,7 +81,9 @@ impl Store {
         let mut report = SweepReport::default();
         self.expire(&mut sweeper, now, &mut left, &mut report);
         report.more |= self.reap(&mut left);
-        report.more |= self.keep_up(&mut sweeper, now, &mut left);
+        if sweeper.round.is_none() {
+            report.more |= self.keep_up(&mut sweeper, now, &mut left);
+        }
         report
     }
 
