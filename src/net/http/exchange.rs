@@ -393,7 +393,8 @@ impl Exchange {
         let entry = service.access_log.then(|| LogEntry::begin(&head));
         let close = !parsed.keep_alive || service.stop.is_raised();
         let head_only = head.method == "HEAD";
-        let asks_server = head.target == b"*" && self.targets() == Targets::Standard;
+        // Only where several dialects are spoken; each has its own answer.
+        let asks_server = head.target == b"*" && self.dialect.is_none();
         let start = self.outbox.mark();
         let Desk {
             body: scratch,
