@@ -9,12 +9,16 @@ mod back_session {
     pub(crate) mod door;
 }
 
-use back_session::door::{Door, START, START_TEXT, request};
+use std::sync::Barrier;
+use std::thread;
+
 use cloakroom::engine::{EngineConfig, Key, Read};
 use cloakroom::limits;
-use cloakroom::model::AppName;
+use cloakroom::model::{AppName, SessionView};
 use cloakroom::net::http::response::Response;
 use serde_json::{Value, json};
+
+use back_session::door::{Door, START, START_TEXT, request};
 
 #[test]
 fn user_query_lists_devices_and_ids_of_the_user_by_id() {
@@ -370,6 +374,58 @@ fn methods_that_are_not_there_are_named_by_those_that_are() {
             answer.head
         );
     }
+}
+
+#[test]
+fn patch_that_races_a_delete_never_brings_the_session_back() {
+    let door = Door::new();
+    let mut patched_first = 0;
+    for _ in 0..300 {
+        let id = door.create("u", "d");
+        let target = format!("/a01/session/{id}");
+        let start = Barrier::new(2);
+        let patched = thread::scope(|scope| {
+            let patch = scope.spawn(|| {
+                start.wait();
+                door.patch(&id, json!({"auth_code": "a"})).status
+            });
+            start.wait();
+            assert_eq!(door.send("DELETE", &target, "").status, 200);
+            patch.join().unwrap()
+        });
+        patched_first += usize::from(patched == 200);
+        assert!(matches!(patched, 200 | 400), "{patched}");
+        assert_eq!(door.send("GET", &target, "").status, 404);
+        assert_eq!(door.send("GET", "/a01/session/user/u", "").body, "{}");
+    }
+    println!("{patched_first} of 300 patches came first");
+    door.engine.check_invariants().unwrap();
+}
+
+#[test]
+fn patches_of_different_attributes_in_parallel_all_survive() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            let (door, id) = (&door, &id);
+            scope.spawn(move || {
+                for n in (worker..200).step_by(4) {
+                    assert_eq!(door.patch(id, json!({format!("x{n}"): "v"})).status, 200);
+                }
+            });
+        }
+    });
+    let key = Key::Token(id.as_bytes());
+    let read = |view: &SessionView<'_>| {
+        let data: Value = serde_json::from_slice(view.data).unwrap();
+        (data.as_object().unwrap().len(), view.writes)
+    };
+    let found = door
+        .engine
+        .read(door.now, AppName::BACK_SESSION, key, Read::Peek, read);
+    // The device and the date of the last update stand beside the 200.
+    assert_eq!(found.answer, Some((202, 201)));
 }
 
 #[test]
