@@ -229,7 +229,9 @@ fn every_source_is_short_ascii_finished_and_says_what_it_is_for() {
     let mut offences = Vec::new();
     for folder in ["src", "tests", "benches"] {
         let sources = sources(folder);
-        assert!(!sources.is_empty(), "nothing in {folder}");
+        if sources.is_empty() {
+            offences.push(format!("{folder}: there is no source"));
+        }
         for (path, text) in sources {
             offences.extend(offences_in_any(&format!("{folder}/{path}"), &text));
         }
