@@ -80,16 +80,16 @@ struct Facts {
 impl Facts {
     fn of_view(view: &SessionView<'_>) -> Self {
         Self {
-            user: view.user.map(str::to_owned),
-            ip: view.ip.map(str::to_owned),
-            created: view.created.0,
+            user: view.user().map(str::to_owned),
+            ip: view.ip().map(str::to_owned),
+            created: view.created().0,
             last: view.last_active.0,
             idle_seconds: view.idle_seconds,
             deadline: view.deadline.0,
             reads: view.reads,
             writes: view.writes,
             version: view.version(),
-            data: String::from_utf8(view.data.to_vec()).unwrap(),
+            data: String::from_utf8(view.data().to_vec()).unwrap(),
         }
     }
 
