@@ -1,9 +1,9 @@
 //! What does a read cost beside the bare hash table it is made of?
 //!
 //! One thread, 1 M sessions in random order. "Bare" is a hashbrown look-up plus one read of a
-//! 64-byte record; "read" is the engine's verb with token hash, shard lock, counters and time index.
-//! Dependent: the next key follows from the last result, so nothing overlaps. Rounds are interleaved;
-//! the medians of their ratios are printed. Run it alone on one core:
+//! 64-byte record; "get and touch" is the engine's verb with token hash, shard lock, counters and
+//! time index. Dependent: the next key follows from the last result, so nothing overlaps. Rounds are
+//! interleaved; the medians of their ratios are printed. Run it alone on one core:
 //! `taskset -c 0 cargo bench --bench lookup`.
 
 #![expect(
@@ -67,6 +67,22 @@ impl Bare {
         Self { table, records }
     }
 
+    fn read(&self, n: u64) -> u64 {
+        let hash = mix(n + 1);
+        let found = self
+            .table
+            .find(hash, |n| self.records[*n as usize].0[0] == hash);
+        let line = &self.records[*found.expect("present") as usize];
+        line.0[0] ^ line.0[7]
+    }
+}
+
+struct Reads<'e> {
+    engine: &'e Engine,
+    now: u64,
+}
+
+impl Reads<'_> {
     /// Reads and touches; the body is not looked at.
     fn touch(&self, n: u64) -> u64 {
         self.read(n, |view| view.handle.0 ^ view.reads)
@@ -90,6 +106,39 @@ impl Bare {
     }
 }
 
+/// Every session once, in random order.
+fn shuffled() -> Vec<u64> {
+    let mut order: Vec<u64> = (0..SESSIONS).collect();
+    order.sort_unstable_by_key(|n| mix(*n));
+    order
+}
+
+/// Nanoseconds per operation of `step`. Which session is next follows from the last result, as far
+/// as the processor can tell: `zero` is zero.
+fn dependent(order: &[u64], zero: u64, mut step: impl FnMut(u64) -> u64) -> f64 {
+    let begin = Instant::now();
+    let mut last = 0;
+    for place in 0..order.len() {
+        last = step(order[place ^ (last & zero) as usize]);
+    }
+    black_box(last);
+    begin.elapsed().as_nanos() as f64 / order.len() as f64
+}
+
+/// Nanoseconds per operation in batches of independent sessions.
+fn batched(order: &[u64], zero: u64, mut step: impl FnMut(u64) -> u64) -> f64 {
+    let begin = Instant::now();
+    let mut last = 0;
+    for batch in order.chunks(BATCH) {
+        let before = last & zero;
+        for n in batch {
+            last ^= step(n ^ before);
+        }
+    }
+    black_box(last);
+    begin.elapsed().as_nanos() as f64 / order.len() as f64
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -103,22 +152,18 @@ fn main() {
         engine: &engine,
         now: START + 3_600_000,
     };
-    // Everybody is in the present second before the same second is measured.
-    for n in 0..SESSIONS {
-        reads.touch(n);
-    }
     let (order, zero) = (shuffled(), black_box(0));
     let mut rows: [Vec<f64>; NAMES.len()] = Default::default();
     for _ in 0..ROUNDS {
         rows[0].push(dependent(&order, zero, |n| bare.read(n)));
-        rows[1].push(dependent(&order, zero, |n| reads.touch(n)));
         reads.now += 1_000;
         rows[2].push(dependent(&order, zero, |n| reads.touch(n)));
+        rows[1].push(dependent(&order, zero, |n| reads.touch(n)));
         rows[3].push(batched(&order, zero, |n| bare.read(n)));
         rows[4].push(batched(&order, zero, |n| reads.touch(n)));
         rows[5].push(dependent(&order, zero, |n| reads.reply(n)));
         rows[6].push(batched(&order, zero, |n| reads.reply(n)));
-        while engine.sweep(Millis(reads.now), 1024).more {}
+        while engine.sweep(Millis(reads.now), 1_024).more {}
     }
     println!(
         "{:<46} {:>9} {:>8}",
