@@ -43,6 +43,8 @@ pub const BACK_SESSION_ATTRIBUTES: usize = 256;
 pub const REQUESTS_PER_TURN: usize = 256;
 /// Bytes of replies that a connection may hold unsent before it stops reading.
 pub const REPLY_BYTES_HELD: usize = 256 << 10;
+/// Bytes of partial requests and unsent replies that all connections together may hold.
+pub const CONNECTION_BYTES: usize = 1 << 30;
 /// Bytes of one list reply.
 pub const LIST_REPLY_BYTES: usize = 256 << 20;
 

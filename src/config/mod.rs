@@ -23,7 +23,7 @@ const UNUSED_VARIABLES: [&str; 3] = ["RS_NAMESPACE", "RS_REDISHOST", "RS_REDISPO
 /// All variables with this start were for the replaced services' Redis.
 const UNUSED_PREFIX: &str = "REDIS_";
 
-/// Time-outs of HTTP connections.
+/// Bounds of HTTP connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpLimits {
     /// A head must be complete so long after its first byte.
@@ -36,6 +36,8 @@ pub struct HttpLimits {
     pub write_stall: Duration,
     /// A refused peer gets so long to read its reply.
     pub linger: Duration,
+    /// Bytes that all connections together may hold for requests and replies that are not through.
+    pub held_bytes: usize,
 }
 
 impl Default for HttpLimits {
@@ -46,6 +48,7 @@ impl Default for HttpLimits {
             keep_alive: Duration::from_millis(limits::KEEP_ALIVE_MILLIS),
             write_stall: Duration::from_millis(limits::WRITE_STALL_MILLIS),
             linger: Duration::from_millis(limits::LINGER_MILLIS),
+            held_bytes: limits::CONNECTION_BYTES,
         }
     }
 }
@@ -75,7 +78,7 @@ pub struct Config {
     pub back_session_seconds: Option<i64>,
     /// Variables of the replaced services that are set and mean nothing here.
     pub unused_variables: Vec<String>,
-    /// Time-outs of HTTP connections.
+    /// Bounds of HTTP connections.
     pub http_limits: HttpLimits,
     /// How long a stop waits for what is in flight.
     pub stop: Duration,

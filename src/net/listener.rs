@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,10 +26,6 @@ pub enum ListenFailure {
     Bind(Address, io::Error),
     /// The address can be reached from outside, and nothing says who may.
     Exposed(Address),
-    /// Somebody listens on this Unix socket.
-    InUse(PathBuf),
-    /// There is a file of another kind where the Unix socket should be.
-    NotASocket(PathBuf),
 }
 
 impl std::fmt::Display for ListenFailure {
@@ -41,18 +36,6 @@ impl std::fmt::Display for ListenFailure {
                 out,
                 "{address} can be reached from other machines: say who may connect with \
                  {address},allow=CIDR,... or use --insecure"
-            ),
-            Self::InUse(path) => {
-                write!(
-                    out,
-                    "somebody listens on the socket {} already",
-                    path.display()
-                )
-            }
-            Self::NotASocket(path) => write!(
-                out,
-                "{} exists and is no socket: remove it or choose another path",
-                path.display()
             ),
         }
     }
@@ -71,19 +54,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum ListenSocket {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener, SocketFile),
-}
-
-/// The file of a Unix socket. It goes away with its listener.
-#[derive(Debug)]
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "cannot remove the socket file");
-        }
-    }
+    Unix(UnixListener, PathBuf),
 }
 
 /// A connection that has been accepted, not yet bound to a runtime.
@@ -114,7 +85,7 @@ impl Listener {
     pub fn bind(listen: &HttpListen, insecure: bool) -> Result<Self, ListenFailure> {
         let failed = |error| ListenFailure::Bind(listen.address.clone(), error);
         let socket = match &listen.address {
-            Address::Unix(path) => bind_unix(path, failed)?,
+            Address::Unix(path) => bind_unix(path).map_err(failed)?,
             Address::Inet(text) => {
                 let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(failed)?.collect();
                 let open = listen.allow.is_empty() && !insecure;
@@ -144,7 +115,7 @@ impl Listener {
         };
         match &self.socket {
             ListenSocket::Tcp(_, address) => format!("listening {door} {address}"),
-            ListenSocket::Unix(_, file) => format!("listening {door} unix:{}", file.0.display()),
+            ListenSocket::Unix(_, path) => format!("listening {door} unix:{}", path.display()),
         }
     }
 
@@ -167,10 +138,9 @@ impl Listener {
                 ListenSocket::Tcp(listener, _) => {
                     AcceptorSocket::Tcp(tokio::net::TcpListener::from_std(listener)?)
                 }
-                ListenSocket::Unix(listener, file) => AcceptorSocket::Unix {
-                    listener: tokio::net::UnixListener::from_std(listener)?,
-                    _file: file,
-                },
+                ListenSocket::Unix(listener, _) => {
+                    AcceptorSocket::Unix(tokio::net::UnixListener::from_std(listener)?)
+                }
             },
             dialect: self.dialect,
             allow: self.allow,
@@ -191,10 +161,7 @@ pub struct Acceptor {
 #[derive(Debug)]
 enum AcceptorSocket {
     Tcp(tokio::net::TcpListener),
-    Unix {
-        listener: tokio::net::UnixListener,
-        _file: SocketFile,
-    },
+    Unix(tokio::net::UnixListener),
 }
 
 impl AcceptorSocket {
@@ -207,7 +174,7 @@ impl AcceptorSocket {
                 stream.set_nodelay(true)?;
                 Ok((AcceptedSocket::Tcp(stream), Peer::Inet(address)))
             }
-            Self::Unix { listener, .. } => {
+            Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((AcceptedSocket::Unix(stream.into_std()?), Peer::Unix))
             }
@@ -304,38 +271,9 @@ fn bind_tcp(address: SocketAddr) -> io::Result<ListenSocket> {
     Ok(ListenSocket::Tcp(listener, bound))
 }
 
-fn bind_unix(
-    path: &Path,
-    failed: impl Fn(io::Error) -> ListenFailure,
-) -> Result<ListenSocket, ListenFailure> {
-    remove_stale(path, &failed)?;
-    let bound = || {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
-        socket.listen(BACKLOG)?;
-        Ok(socket)
-    };
-    let socket: Socket = bound().map_err(failed)?;
-    let file = SocketFile(path.to_owned());
-    Ok(ListenSocket::Unix(socket.into(), file))
-}
-
-/// A socket file that nobody listens on is left over from a server that was killed.
-fn remove_stale(
-    path: &Path,
-    failed: impl Fn(io::Error) -> ListenFailure,
-) -> Result<(), ListenFailure> {
-    match std::fs::symlink_metadata(path) {
-        Ok(there) if there.file_type().is_socket() => {}
-        Ok(_) => return Err(ListenFailure::NotASocket(path.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(failed)
-        }
-        Ok(_) => Err(ListenFailure::InUse(path.to_owned())),
-        Err(error) => Err(failed(error)),
-    }
+fn bind_unix(path: &Path) -> io::Result<ListenSocket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(ListenSocket::Unix(socket.into(), path.to_owned()))
 }

@@ -2,6 +2,7 @@
 
 pub mod logging;
 mod signals;
+mod socket_file;
 mod ticker;
 mod worker;
 
@@ -14,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::engine::{Engine, EngineConfig, OsRandomness};
 use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::http::log_watch::LogWatch;
-use crate::net::http::service::{Service, StopSignal};
+use crate::net::http::service::{HeldBytes, Service, StopSignal};
 use crate::net::listener::{Acceptor, ListenFailure, Listener};
+use crate::server::socket_file::SocketFile;
+pub use crate::server::socket_file::SocketFileError;
 use crate::server::worker::Workers;
 
 /// Why the server does not start.
@@ -28,6 +31,8 @@ use crate::server::worker::Workers;
 pub enum StartError {
     /// A listener cannot be had.
     Listen(ListenFailure),
+    /// The path of a Unix socket is taken.
+    SocketFile(SocketFileError),
     /// The system refuses threads, file descriptors or randomness.
     System(&'static str, io::Error),
 }
@@ -36,6 +41,7 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Listen(failure) => failure.fmt(out),
+            Self::SocketFile(error) => error.fmt(out),
             Self::System(what, error) => write!(out, "cannot {what}: {error}"),
         }
     }
@@ -47,6 +53,7 @@ impl std::error::Error for StartError {}
 pub struct Server {
     config: Config,
     listeners: Vec<Listener>,
+    socket_files: Vec<SocketFile>,
     service: Arc<Service>,
     /// The machine's clock, to be compared with the wall clock; `None` on a clock of the caller's.
     clock: Option<Arc<SystemClock>>,
@@ -78,12 +85,18 @@ impl Server {
     /// # Errors
     /// The first [`StartError`].
     pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let listeners = config
-            .http
-            .iter()
-            .map(|listen| Listener::bind(listen, config.insecure))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(StartError::Listen)?;
+        let mut listeners = Vec::with_capacity(config.http.len());
+        let mut socket_files = Vec::new();
+        for listen in &config.http {
+            if let Address::Unix(path) = &listen.address {
+                socket_file::make_way(path).map_err(StartError::SocketFile)?;
+            }
+            let bound = Listener::bind(listen, config.insecure).map_err(StartError::Listen)?;
+            if let Address::Unix(path) = &listen.address {
+                socket_files.push(SocketFile::of(path));
+            }
+            listeners.push(bound);
+        }
         if !config.unused_variables.is_empty() {
             let names = config.unused_variables.join(" ");
             tracing::info!(
@@ -112,11 +125,13 @@ impl Server {
             limits: config.http_limits,
             access_log: config.access_log,
             log: LogWatch::memory_only(),
+            held: HeldBytes::default(),
             stop: StopSignal::default(),
         });
         Ok(Self {
             config,
             listeners,
+            socket_files,
             service,
             clock: None,
         })
@@ -126,6 +141,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> Vec<Option<SocketAddr>> {
         self.listeners.iter().map(Listener::address).collect()
+    }
+
+    /// The sessions served.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.service.engine)
     }
 
     /// Serves until `shutdown` is cancelled and what is in flight is finished, or the time for that
@@ -162,6 +183,8 @@ impl Server {
                 .await
                 .map_err(|error| StartError::System("watch the listeners", error))
         });
+        // Nobody finds a socket any more that is not accepted from.
+        drop(self.socket_files);
         service.stop.raise();
         for thread in threads {
             if thread.join().is_err() {

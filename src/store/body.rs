@@ -80,7 +80,7 @@ fn varint_length(value: usize) -> usize {
 
 fn put_varint(out: &mut [u8], value: usize) -> &mut [u8] {
     debug_assert!(value < 1 << 21, "lengths are bounded by 1 MiB");
-    let low = |shift: usize| (value >> shift & 0x7f) as u8;
+    let low = |shift: usize| u8::try_from(value >> shift & 0x7f).unwrap_or(0);
     match varint_length(value) {
         1 => put(out, &[low(0)]),
         2 => put(out, &[low(0) | 0x80, low(7)]),

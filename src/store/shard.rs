@@ -4,6 +4,10 @@
     clippy::indexing_slicing,
     reason = "slots come from this shard's own table and wheel"
 )]
+#![expect(
+    clippy::vec_box,
+    reason = "chunks stay where they are when the vector of chunks grows"
+)]
 
 use hashbrown::HashTable;
 

@@ -12,6 +12,7 @@ use crate::engine::Position;
 use crate::limits;
 use crate::net::http::dialect::Dialect;
 use crate::net::http::exchange::{Exchange, Turn};
+use crate::net::http::head::Fault;
 use crate::net::http::scratch::{Desk, Scratch};
 use crate::net::http::service::Service;
 use crate::net::http::stream::{Peer, Stream};
@@ -31,9 +32,20 @@ pub struct Connection {
     parked_for: Option<Position>,
     /// Bytes written so far.
     written: u64,
+    /// Bytes that the service counts as held by this connection.
+    held: usize,
     /// Bytes dropped since the last reply.
     lingered: Option<u64>,
 }
+
+const TOO_SLOW: Fault = Fault {
+    status: 408,
+    reason: "the request did not come to its end in time",
+};
+const TOO_MUCH_HELD: Fault = Fault {
+    status: 503,
+    reason: "the server holds as much of unfinished requests as it may",
+};
 
 /// What a connection does when a turn is over.
 enum Rest {
@@ -65,6 +77,7 @@ impl Connection {
             registered: false,
             parked_for: None,
             written: 0,
+            held: 0,
             lingered: None,
         }
     }
@@ -164,6 +177,9 @@ impl Connection {
             return Ok(Rest::End);
         }
         let waiting = self.exchange.waiting();
+        if self.holds_too_much() {
+            return Ok(self.give_up(waiting, TOO_MUCH_HELD, desk));
+        }
         let progress = match waiting {
             Waiting::Writing => self.written,
             Waiting::Request | Waiting::Head | Waiting::Body | Waiting::Lingering => {
@@ -171,20 +187,38 @@ impl Connection {
             }
         };
         let limits = &self.service.limits;
-        if self.timer.poll(cx, limits, waiting, progress).is_pending() {
-            return Ok(Rest::Wait);
+        match self.timer.poll(cx, limits, waiting, progress) {
+            Poll::Pending => Ok(Rest::Wait),
+            Poll::Ready(()) => Ok(self.give_up(waiting, TOO_SLOW, desk)),
         }
+    }
+
+    /// Tells the service what this connection holds; whether that is too much with all others.
+    fn holds_too_much(&mut self) -> bool {
+        let held = self.exchange.held_bytes();
+        if held == self.held {
+            return false;
+        }
+        let all = self.service.held.change(self.held, held);
+        let grows = held > self.held;
+        self.held = held;
+        grows && held > limits::HEAD_BYTES && all > self.service.limits.held_bytes
+    }
+
+    /// Refuses the request that is waited for; without one the connection just ends.
+    fn give_up(&mut self, waiting: Waiting, fault: Fault, desk: &mut Desk) -> Rest {
         match waiting {
             Waiting::Head | Waiting::Body => {
-                self.exchange.time_out(&mut Turn {
+                let mut turn = Turn {
                     service: &self.service,
                     peer: &self.peer,
                     now: self.service.clock.now(),
                     desk,
-                });
-                Ok(Rest::GoOn)
+                };
+                self.exchange.give_up(fault, &mut turn);
+                Rest::GoOn
             }
-            Waiting::Request | Waiting::Writing | Waiting::Lingering => Ok(Rest::End),
+            Waiting::Request | Waiting::Writing | Waiting::Lingering => Rest::End,
         }
     }
 
@@ -218,6 +252,12 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.service.held.change(self.held, 0);
+    }
+}
+
 impl Future for Connection {
     type Output = ();
 
@@ -239,5 +279,158 @@ impl Future for Connection {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::sync::watch;
+
+    use super::Connection;
+    use crate::config::HttpLimits;
+    use crate::engine::Position;
+    use crate::net::http::dialect::{Context, SlicedWork};
+    use crate::net::http::exchange::{Stage, Working};
+    use crate::net::http::log_watch::LogWatch;
+    use crate::net::http::response::Response;
+    use crate::net::http::scratch::wake_parked;
+    use crate::net::http::service::Service;
+    use crate::net::http::stream::{Peer, Stream};
+
+    const ASK: &[u8] = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    fn connect(service: &Arc<Service>) -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let stream = Stream::Unix(ours);
+        let connection = Connection::new(stream, Peer::Unix, None, Arc::clone(service));
+        (connection, theirs)
+    }
+
+    fn held(connection: &mut Connection, text: &str, position: Option<u64>) {
+        let outbox = &mut connection.exchange.outbox;
+        let start = outbox.mark();
+        outbox.end().extend_from_slice(text.as_bytes());
+        if let Some(position) = position {
+            outbox.hold(start, Position(position));
+        }
+    }
+
+    async fn let_others_run() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn replies_are_sent_in_order_once_the_log_has_reached_their_positions() {
+        let (positions, log) = watch::channel(Position(3));
+        let log = LogWatch::of(log);
+        let service = Arc::new(Service::for_tests(log.clone(), HttpLimits::default()));
+        tokio::spawn(wake_parked(log));
+        let (mut connection, mut client) = connect(&service);
+        held(&mut connection, "a", Some(3));
+        held(&mut connection, "b", Some(5));
+        held(&mut connection, "c", None);
+        held(&mut connection, "d", Some(6));
+        tokio::spawn(connection);
+        let mut room = [0; 8];
+        assert_eq!(client.read(&mut room).await.unwrap(), 1);
+        positions.send(Position(4)).unwrap();
+        let_others_run().await;
+        assert!(client.try_read(&mut room).is_err());
+        positions.send(Position(5)).unwrap();
+        assert_eq!(client.read(&mut room).await.unwrap(), 2);
+        assert_eq!(&room[..2], b"bc");
+        positions.send(Position(60)).unwrap();
+        assert_eq!(client.read(&mut room).await.unwrap(), 1);
+        assert_eq!(&room[..1], b"d");
+    }
+
+    #[tokio::test]
+    async fn reply_is_never_sent_when_the_log_has_ended_before_its_position() {
+        let (positions, log) = watch::channel(Position(3));
+        let limits = HttpLimits {
+            write_stall: Duration::from_millis(30),
+            ..HttpLimits::default()
+        };
+        let service = Arc::new(Service::for_tests(LogWatch::of(log), limits));
+        let (mut connection, mut client) = connect(&service);
+        held(&mut connection, "a", Some(4));
+        tokio::spawn(connection);
+        drop(positions);
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).await.unwrap();
+        assert!(all.is_empty());
+    }
+
+    /// Takes `left` slices, then answers.
+    struct Slices(Arc<AtomicUsize>);
+
+    impl SlicedWork for Slices {
+        fn slice(
+            &mut self,
+            _cx: &Context<'_>,
+            reply: &mut Response<'_>,
+        ) -> Option<Option<Position>> {
+            if self.0.fetch_sub(1, Ordering::Relaxed) > 1 {
+                return None;
+            }
+            reply.body().extend_from_slice(b"sliced");
+            reply.send(200, &[]);
+            Some(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn sliced_answer_lets_other_connections_run_and_keeps_its_place_in_the_order() {
+        let service = Service::for_tests(LogWatch::memory_only(), HttpLimits::default());
+        let service = Arc::new(service);
+        let left = Arc::new(AtomicUsize::new(10_000));
+        let (mut busy, mut busy_client) = connect(&service);
+        busy.exchange.stage = Stage::Work(Box::new(Working {
+            work: Box::new(Slices(Arc::clone(&left))),
+            minor_version: 1,
+            head_only: false,
+            close: false,
+            entry: None,
+        }));
+        busy_client.write_all(ASK).await.unwrap();
+        tokio::spawn(busy);
+        let (other, mut other_client) = connect(&service);
+        tokio::spawn(other);
+        other_client.write_all(ASK).await.unwrap();
+        let mut room = [0; 512];
+        assert!(other_client.read(&mut room).await.unwrap() > 0);
+        assert!(left.load(Ordering::Relaxed) > 9_000);
+        busy_client.shutdown().await.unwrap();
+        let mut all = String::new();
+        busy_client.read_to_string(&mut all).await.unwrap();
+        let (sliced, next) = (all.find("sliced").unwrap(), all.find(" 404 ").unwrap());
+        assert!(sliced < next);
+    }
+
+    #[tokio::test]
+    async fn stop_closes_an_idle_connection_and_lets_a_begun_request_finish() {
+        let service = Service::for_tests(LogWatch::memory_only(), HttpLimits::default());
+        let service = Arc::new(service);
+        let (idle, mut idle_client) = connect(&service);
+        let (begun, mut begun_client) = connect(&service);
+        tokio::spawn(idle);
+        tokio::spawn(begun);
+        begun_client.write_all(&ASK[..10]).await.unwrap();
+        let_others_run().await;
+        service.stop.raise();
+        let mut all = String::new();
+        idle_client.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "");
+        begun_client.write_all(&ASK[10..]).await.unwrap();
+        begun_client.read_to_string(&mut all).await.unwrap();
+        assert!(all.starts_with("HTTP/1.1 404 ") && all.contains("Connection: close"));
     }
 }

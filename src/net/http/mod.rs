@@ -1,6 +1,7 @@
 //! HTTP/1.1 as the dialects need it: heads, framing, bodies, replies, connections.
 
 mod access_log;
+mod answering;
 pub mod body;
 pub mod connection;
 pub mod date;

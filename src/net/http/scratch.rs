@@ -8,6 +8,7 @@ use crate::engine::Position;
 use crate::net::http::date::DateCache;
 use crate::net::http::log_watch::LogWatch;
 use crate::net::http::outbox::Outbox;
+use crate::net::http::response::Response;
 
 /// Bytes read at once; more than a peer usually has sent.
 const READ_BYTES: usize = 64 << 10;
@@ -60,6 +61,22 @@ impl Scratch {
 }
 
 impl Desk {
+    /// A reply to be written to the end of `outbox`.
+    pub(super) fn reply<'o>(
+        &'o mut self,
+        outbox: &'o mut Outbox,
+        minor_version: u8,
+        close: bool,
+    ) -> Response<'o> {
+        Response::new(
+            outbox.end(),
+            &mut self.body,
+            &self.date,
+            minor_version,
+            close,
+        )
+    }
+
     /// Wakes the task when the log has reached `position`.
     pub(super) fn park(&mut self, position: Position, waker: Waker) {
         self.parked.push((position, waker));

@@ -1,7 +1,7 @@
 //! What all connections of the server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
@@ -19,12 +19,14 @@ pub struct Service {
     pub clock: Arc<dyn Clock>,
     /// Settings of the dialects.
     pub settings: DialectSettings,
-    /// Time-outs.
+    /// Bounds of connections.
     pub limits: HttpLimits,
     /// Whether each request gets a line in the log.
     pub access_log: bool,
     /// Where the log stands.
     pub log: LogWatch,
+    /// Bytes that all connections hold for requests and replies that are not through.
+    pub held: HeldBytes,
     /// Raised once, when the server stops.
     pub stop: StopSignal,
 }
@@ -52,5 +54,40 @@ impl StopSignal {
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
         &self.token
+    }
+}
+
+/// A count of bytes in memory, over all threads.
+#[derive(Debug, Default)]
+pub struct HeldBytes(AtomicUsize);
+
+impl HeldBytes {
+    /// Counts `new` bytes in place of `old` ones; answers how many there are in all.
+    pub(super) fn change(&self, old: usize, new: usize) -> usize {
+        if new >= old {
+            self.0.fetch_add(new - old, Ordering::Relaxed) + (new - old)
+        } else {
+            self.0.fetch_sub(old - new, Ordering::Relaxed) - (old - new)
+        }
+    }
+}
+
+#[cfg(test)]
+impl Service {
+    /// A service over an empty store, for tests of connections.
+    pub(super) fn for_tests(log: LogWatch, limits: HttpLimits) -> Self {
+        let keys = crate::model::Keys::new([0; 32]);
+        let random = Box::new(crate::engine::OsRandomness::new());
+        let engine = Engine::new(&crate::engine::EngineConfig::default(), keys, random);
+        Self {
+            engine: Arc::new(engine),
+            clock: Arc::new(crate::clock::ManualClock::default()),
+            settings: DialectSettings::default(),
+            limits,
+            access_log: false,
+            log,
+            held: HeldBytes::default(),
+            stop: StopSignal::default(),
+        }
     }
 }
