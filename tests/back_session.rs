@@ -5,164 +5,20 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod back_session {
+    pub(crate) mod door;
+}
 
-use cloakroom::clock::Millis;
-use cloakroom::engine::{Engine, EngineConfig, Key, Read};
+use std::sync::Barrier;
+use std::thread;
+
+use cloakroom::engine::{EngineConfig, Key, Read};
 use cloakroom::limits;
-use cloakroom::model::{AppName, Keys, Randomness};
-use cloakroom::net::http::date::DateCache;
-use cloakroom::net::http::dialect::{Context, Dialect, DialectSettings, Handled};
-use cloakroom::net::http::request::{Head, Request};
+use cloakroom::model::{AppName, SessionView};
 use cloakroom::net::http::response::Response;
 use serde_json::{Value, json};
 
-const START: Millis = Millis(1_795_161_703_019);
-const START_TEXT: &str = "2026-11-20 08:01:43.019 +0000 UTC";
-
-/// Numbers in a row, mixed so that they do not look it.
-struct Counted(AtomicU64);
-
-impl Randomness for Counted {
-    fn fill(&self, bytes: &mut [u8]) {
-        for byte in bytes {
-            let x = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            let [.., mixed] = (x ^ x >> 29)
-                .wrapping_mul(0xbf58_476d_1ce4_e5b9)
-                .to_le_bytes();
-            *byte = mixed;
-        }
-    }
-}
-
-struct Door {
-    engine: Engine,
-    settings: DialectSettings,
-    now: Millis,
-    date: DateCache,
-}
-
-#[derive(PartialEq, Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-    /// Turns it took.
-    slices: usize,
-}
-
-impl Door {
-    fn new() -> Self {
-        Self::with(&EngineConfig::default())
-    }
-
-    fn with(config: &EngineConfig) -> Self {
-        let random = Box::new(Counted(AtomicU64::new(1)));
-        Self {
-            engine: Engine::new(config, Keys::new([7; 32]), random),
-            settings: DialectSettings::default(),
-            now: START,
-            date: DateCache::new(START),
-        }
-    }
-
-    fn living(seconds: i64) -> Self {
-        Self {
-            settings: DialectSettings {
-                back_session_seconds: seconds,
-            },
-            ..Self::new()
-        }
-    }
-
-    fn handle(&self, request: &Request<'_>, reply: &mut Response<'_>) -> usize {
-        let cx = Context {
-            engine: &self.engine,
-            now: self.now,
-            settings: &self.settings,
-        };
-        match Dialect::BackSession.handle(&cx, request, reply) {
-            Handled::Done(_) => 1,
-            Handled::InSlices(mut work) => {
-                let mut slices = 2;
-                while work.slice(&cx, reply).is_none() {
-                    slices += 1;
-                }
-                slices
-            }
-        }
-    }
-
-    fn send(&self, method: &str, target: &str, body: &str) -> Answer {
-        let (mut out, mut scratch) = (Vec::new(), Vec::new());
-        let mut reply = Response::new(&mut out, &mut scratch, &self.date, 1, false);
-        let slices = self.handle(&request(method, target, body), &mut reply);
-        let status = reply.status();
-        let text = String::from_utf8(out).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        Answer {
-            status,
-            head: head.to_string(),
-            body: body.to_string(),
-            slices,
-        }
-    }
-
-    fn json(&self, method: &str, target: &str, body: &str) -> Value {
-        let answer = self.send(method, target, body);
-        assert_eq!(answer.status, 200, "{method} {target} {body}");
-        assert!(
-            answer
-                .head
-                .contains("\r\nCache-Control: no-cache, no-store\r\n")
-        );
-        assert!(
-            answer
-                .head
-                .contains("\r\nContent-Type: application/json\r\n")
-        );
-        serde_json::from_str(&answer.body).unwrap()
-    }
-
-    fn status(&self, method: &str, target: &str, body: &str) -> u16 {
-        let answer = self.send(method, target, body);
-        if answer.status != 200 {
-            assert_eq!(answer.body, "", "{method} {target} {body}");
-            assert!(!answer.head.contains("Content-Type"), "{}", answer.head);
-        }
-        answer.status
-    }
-
-    fn create(&self, user: &str, device: &str) -> String {
-        let body = json!({"user_id": user, "device_id": device}).to_string();
-        let created = self.json("POST", "/a01/session", &body);
-        created["session_id"].as_str().unwrap().to_string()
-    }
-
-    fn patch(&self, id: &str, attributes: Value) -> Answer {
-        let body = json!({"session_id": id, "session_attributes": attributes});
-        self.send("PATCH", "/a01/session", &body.to_string())
-    }
-
-    fn session(&self, id: &str) -> Value {
-        self.json("GET", &format!("/a01/session/{id}"), "")
-    }
-}
-
-fn request<'a>(method: &'a str, target: &'a str, body: &'a str) -> Request<'a> {
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    Request {
-        head: Head {
-            method,
-            target: target.as_bytes(),
-            path: path.as_bytes(),
-            query: query.as_bytes(),
-            minor_version: 1,
-            fields: &[],
-        },
-        body: body.as_bytes(),
-    }
-}
+use back_session::door::{Door, START, START_TEXT, request};
 
 #[test]
 fn user_query_lists_devices_and_ids_of_the_user_by_id() {
@@ -518,6 +374,58 @@ fn methods_that_are_not_there_are_named_by_those_that_are() {
             answer.head
         );
     }
+}
+
+#[test]
+fn patch_that_races_a_delete_never_brings_the_session_back() {
+    let door = Door::new();
+    let mut patched_first = 0;
+    for _ in 0..300 {
+        let id = door.create("u", "d");
+        let target = format!("/a01/session/{id}");
+        let start = Barrier::new(2);
+        let patched = thread::scope(|scope| {
+            let patch = scope.spawn(|| {
+                start.wait();
+                door.patch(&id, json!({"auth_code": "a"})).status
+            });
+            start.wait();
+            assert_eq!(door.send("DELETE", &target, "").status, 200);
+            patch.join().unwrap()
+        });
+        patched_first += usize::from(patched == 200);
+        assert!(matches!(patched, 200 | 400), "{patched}");
+        assert_eq!(door.send("GET", &target, "").status, 404);
+        assert_eq!(door.send("GET", "/a01/session/user/u", "").body, "{}");
+    }
+    println!("{patched_first} of 300 patches came first");
+    door.engine.check_invariants().unwrap();
+}
+
+#[test]
+fn patches_of_different_attributes_in_parallel_all_survive() {
+    let door = Door::new();
+    let id = door.create("u", "d");
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            let (door, id) = (&door, &id);
+            scope.spawn(move || {
+                for n in (worker..200).step_by(4) {
+                    assert_eq!(door.patch(id, json!({format!("x{n}"): "v"})).status, 200);
+                }
+            });
+        }
+    });
+    let key = Key::Token(id.as_bytes());
+    let read = |view: &SessionView<'_>| {
+        let data: Value = serde_json::from_slice(view.data).unwrap();
+        (data.as_object().unwrap().len(), view.writes)
+    };
+    let found = door
+        .engine
+        .read(door.now, AppName::BACK_SESSION, key, Read::Peek, read);
+    // The device and the date of the last update stand beside the 200.
+    assert_eq!(found.answer, Some((202, 201)));
 }
 
 #[test]

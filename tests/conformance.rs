@@ -27,6 +27,7 @@ use std::thread::JoinHandle;
 
 use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::config::{Address, Config, DialectName, HttpListen};
+use cloakroom::engine::Engine;
 use cloakroom::server::Server;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,9 @@ const STATUS_ONLY: &str = "html-error";
 /// When the replays begin.
 const START: Millis = Millis(1_795_161_703_019);
 
+/// Longer than any session of the transcripts lives: two years in milliseconds.
+const FOR_EVER: u64 = 2 * 365 * 86_400_000;
+
 /// A transcript and how it is replayed.
 struct Replay {
     file: &'static str,
@@ -93,6 +97,7 @@ impl Replay {
                     continue;
                 }
                 pass_time(step, &clock);
+                server.sweep(clock.now());
                 steps += 1;
                 let found = self.judge(step, &mut values, server.address, &clock);
                 mismatches += usize::from(!found.is_empty());
@@ -107,6 +112,9 @@ impl Replay {
             }
         }
         println!("{}: {steps} steps, {mismatches} mismatches", self.file);
+        clock.advance(FOR_EVER);
+        server.sweep(clock.now());
+        server.engine.check_invariants().unwrap();
         assert_eq!((steps, mismatches), (self.steps, 0), "{}", self.file);
     }
 
@@ -152,6 +160,7 @@ impl Replay {
 /// A server on a free port, stopped when it goes out of scope.
 struct Running {
     address: SocketAddr,
+    engine: Arc<Engine>,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -170,14 +179,21 @@ impl Running {
         };
         let server = Server::bind_on(config, clock).unwrap();
         let address = server.addresses()[0].unwrap();
+        let engine = server.engine();
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let serve = move || server.serve(shutdown).unwrap();
         Self {
             address,
+            engine,
             stop,
             thread: Some(std::thread::spawn(serve)),
         }
+    }
+
+    /// Clears away what has expired. The answers are the same without it.
+    fn sweep(&self, now: Millis) {
+        while self.engine.sweep(now, 4_096).more {}
     }
 }
 

@@ -35,9 +35,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Where a library or a part of the standard library may be named: rooms, or single files.
 const CONFINED: &[(&str, &[&str])] = &[
     (r"\btokio(_util)?\b", &["net", "server", "bench", "main"]),
+    // Settings, the log's disk, the sockets that are files, and what the system tells of itself.
     (
         r"\bstd::fs\b|\bstd::\{[^}]*\bfs\b",
-        &["server", "config", "main", "log/disk.rs"],
+        &[
+            "config",
+            "main",
+            "server",
+            "log/disk.rs",
+            "net/listener.rs",
+            "bench/machine.rs",
+            "bench/process.rs",
+        ],
     ),
 ];
 
@@ -195,7 +204,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = vec![top.clone()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 if path.file_name().is_some_and(|name| name != "target") {
@@ -220,7 +229,9 @@ fn every_source_is_short_ascii_finished_and_says_what_it_is_for() {
     let mut offences = Vec::new();
     for folder in ["src", "tests", "benches"] {
         let sources = sources(folder);
-        assert!(!sources.is_empty(), "nothing in {folder}");
+        if sources.is_empty() {
+            offences.push(format!("{folder}: there is no source"));
+        }
         for (path, text) in sources {
             offences.extend(offences_in_any(&format!("{folder}/{path}"), &text));
         }

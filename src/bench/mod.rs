@@ -8,12 +8,11 @@
 //! | `workload`, `sessions`, `random` | which request comes next |
 //! | `pacer` | the schedule of an open loop |
 //! | `target` | requests and replies of the services that can be put under load |
-//! | `verify`, `violations`, `audit` | what must be true of every reply, and what was not |
+//! | `verify` | what must be true of every reply, and what was not |
 //! | `recorder`, `report`, `process`, `machine` | what was measured, and how it is shown |
 //! | `idle` | what connections cost that do nothing |
 
 mod args;
-mod audit;
 mod connection;
 mod endpoint;
 mod failure;
@@ -31,9 +30,8 @@ mod sessions;
 mod stopwatch;
 mod target;
 mod verify;
-mod violations;
 mod worker;
 mod workload;
 
 pub use args::Args;
-pub use run::run;
+pub use run::{run, run_to};

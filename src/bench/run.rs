@@ -1,11 +1,10 @@
 //! A whole run: preload, measurement, audit, report.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::bench::args::Args;
-use crate::bench::audit;
 use crate::bench::failure::Failure;
 use crate::bench::idle;
 use crate::bench::machine::{CpuTicks, Machine};
@@ -19,8 +18,8 @@ use crate::bench::sessions::Sessions;
 use crate::bench::stopwatch::{SECOND, Stopwatch, nanos_of};
 use crate::bench::target::Target;
 use crate::bench::target::http::{HttpSettings, HttpTarget};
-use crate::bench::verify::Ledger;
-use crate::bench::violations::Tally;
+use crate::bench::verify::violations::Tally;
+use crate::bench::verify::{Ledger, audit};
 use crate::bench::worker::State;
 use crate::bench::workload::{Source, Workload};
 
@@ -30,7 +29,11 @@ use crate::bench::workload::{Source, Workload};
 /// arguments, 3 when the server refuses what the run needs, 4 when it cannot be reached.
 #[must_use]
 pub fn run(args: Args) -> ExitCode {
-    let args = &args;
+    run_to(&args, &mut io::stdout(), &mut io::stderr())
+}
+
+/// As [`run`], with the report and the sentence about a failure written where the caller says.
+pub fn run_to(args: &Args, report: &mut dyn Write, complaint: &mut dyn Write) -> ExitCode {
     let result = args
         .check()
         .map_err(Failure::Usage)
@@ -40,18 +43,14 @@ pub fn run(args: Args) -> ExitCode {
                 measure(args)
             }
         });
-    let (text, code) = match result {
-        Ok(done) => done,
+    let written = match result {
+        Ok((text, code)) => report.write_all(text.as_bytes()).map(|()| code),
         Err(failure) => {
-            // Nobody is left to tell when standard error is gone as well.
-            drop(writeln!(io::stderr(), "cloakroom bench: {failure}"));
-            return failure.exit_code();
+            writeln!(complaint, "cloakroom bench: {failure}").map(|()| failure.exit_code())
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => code,
-        Err(_closed) => ExitCode::from(3),
-    }
+    // Nobody reads what could not be written; the status is all that is left.
+    written.unwrap_or(ExitCode::from(3))
 }
 
 /// What the phases of a run share.

@@ -60,6 +60,22 @@ impl Engine {
                     NewToken::Chosen(_) => return Err(Refusal::Exists),
                 }
             }
+            let handle = Handle(tag.high);
+            let created = Created {
+                token,
+                handle,
+                version: version(now, 1),
+            };
+            let life = starting_life(now, new);
+            if life.deadline(now) <= now {
+                // Dead at once: nobody could ever see it, so there is nothing to keep.
+                drop(locked);
+                self.store.drop_unused(app);
+                return Ok(Some(Reply {
+                    answer: created,
+                    wait_for: None,
+                }));
+            }
             let change = CreateChange {
                 app: new.app,
                 epoch: app.epoch(),
@@ -69,19 +85,13 @@ impl Engine {
                 created: now,
                 last_active: now,
                 lag: false,
-                life: starting_life(now, new),
+                life,
                 no_resave: new.no_resave,
                 reads: 1,
                 writes: 1,
                 content_type: new.content_type,
                 data: new.data,
                 sealed: &sealed,
-            };
-            let handle = Handle(tag.high);
-            let created = Created {
-                token,
-                handle,
-                version: version(now, 1),
             };
             let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
             return Ok((applied == Applied::Done).then_some(Reply {

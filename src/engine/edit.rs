@@ -56,9 +56,13 @@ impl Engine {
                 Ok(self.commit(app, locked, &change).1)
             })?;
             let view = locked.view(app, now).ok_or(Refusal::Gone)?;
+            let over = view.deadline <= now;
+            let answer = answer(&before.shown_in(view));
+            // A life cut to nothing ends here and not with some later sweep: counts stay exact.
+            let ended = if over { self.end(app, locked) } else { None };
             Ok(Reply {
-                answer: answer(&before.shown_in(view)),
-                wait_for,
+                answer,
+                wait_for: wait_for.max(ended),
             })
         })
         .unwrap_or(Err(Refusal::Gone))
@@ -145,6 +149,8 @@ fn change<'e>(
     };
     let content_changed = data.is_some() || edit.ip.is_some();
     UpdateChange {
+        // Only lives in whole seconds have an access that lags.
+        lag: base.lag && edit.life.is_none_or(|life| life.whole_seconds),
         reads: record.reads().saturating_add(u64::from(edit.count_read)),
         writes: record.writes().saturating_add(u64::from(content_changed)),
         life: edit.life,

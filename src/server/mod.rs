@@ -143,6 +143,12 @@ impl Server {
         self.listeners.iter().map(Listener::address).collect()
     }
 
+    /// The sessions served.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.service.engine)
+    }
+
     /// Serves until `shutdown` is cancelled and what is in flight is finished, or the time for that
     /// is up.
     ///

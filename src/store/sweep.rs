@@ -116,24 +116,22 @@ impl Store {
         left: &mut usize,
         report: &mut SweepReport,
     ) {
-        if sweeper.round.is_none() && self.is_swept(now) {
-            return;
-        }
-        let round = *sweeper.round.get_or_insert(now);
-        while sweeper.shard < self.shards.len() {
-            if *left == 0 {
-                report.more = true;
-                return;
+        while sweeper.round.is_some() || !self.is_swept(now) {
+            let round = *sweeper.round.get_or_insert(now);
+            while sweeper.shard < self.shards.len() {
+                if *left == 0 {
+                    report.more = true;
+                    return;
+                }
+                *left -= 1;
+                if !self.expire_in(sweeper.shard, round, &mut report.expired) {
+                    sweeper.shard += 1;
+                }
             }
-            *left -= 1;
-            if !self.expire_in(sweeper.shard, round, &mut report.expired) {
-                sweeper.shard += 1;
-            }
+            sweeper.shard = 0;
+            sweeper.round = None;
+            self.swept_to.store(index_second(round), Ordering::Release);
         }
-        sweeper.shard = 0;
-        sweeper.round = None;
-        self.swept_to.store(index_second(round), Ordering::Release);
-        report.more |= !self.is_swept(now);
     }
 
     /// One hold of one shard. True: it has more.

@@ -6,7 +6,7 @@ use crate::bench::failure::Failure;
 use crate::bench::recorder::Latencies;
 use crate::bench::report::{PERCENTILES, Report, micros, percentile};
 use crate::bench::run::seconds;
-use crate::bench::violations::{Tally, Violation};
+use crate::bench::verify::violations::{Tally, Violation};
 
 pub(super) fn text(report: &Report<'_>) -> Result<String, Failure> {
     let recorder = &report.recorder;

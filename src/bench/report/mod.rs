@@ -8,7 +8,7 @@ use crate::bench::failure::Failure;
 use crate::bench::machine::Machine;
 use crate::bench::recorder::{Latencies, Recorder};
 use crate::bench::run::seconds;
-use crate::bench::violations::Tally;
+use crate::bench::verify::violations::Tally;
 
 /// What the server's process cost.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,9 @@ const PERCENTILES: [(&str, f64); 5] = [
     ("p99.99", 99.99),
 ];
 
+/// Preloaded sessions from which on their memory stands out from the rest.
+const WEIGHABLE: u64 = 10_000;
+
 impl Report<'_> {
     /// The report as a table, or as JSON when that was asked for.
     ///
@@ -75,14 +78,14 @@ impl Report<'_> {
         micros as f64 / requests.max(1) as f64
     }
 
-    /// Resident bytes that a preloaded session added.
+    /// Resident bytes that a preloaded session added; `None` when there are too few to tell.
     #[expect(clippy::cast_precision_loss, reason = "shown without fractions")]
     fn bytes_per_session(&self, server: &ServerCost) -> Option<f64> {
         let sessions = self.args.preload();
         let grown = server
             .resident_preloaded
             .saturating_sub(server.resident_empty);
-        (sessions > 0).then(|| grown as f64 / sessions as f64)
+        (sessions >= WEIGHABLE).then(|| grown as f64 / sessions as f64)
     }
 }
 

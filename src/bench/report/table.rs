@@ -6,7 +6,7 @@ use crate::bench::failure::Failure;
 use crate::bench::recorder::Latencies;
 use crate::bench::report::{PERCENTILES, Report, ServerCost, micros, percentile};
 use crate::bench::run::seconds;
-use crate::bench::violations::Tally;
+use crate::bench::verify::violations::Tally;
 
 pub(super) fn text(report: &Report<'_>) -> Result<String, Failure> {
     let all = report.recorder.all()?;

@@ -1,6 +1,7 @@
 //! Framing of HTTP/1.1 replies: where one ends and what its body is.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use crate::bench::target::{Frame, Malformed, Reply};
 
@@ -52,9 +53,10 @@ struct ReplyHead {
 }
 
 fn read_head(input: &[u8]) -> Result<Option<ReplyHead>, Malformed> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-    let mut parsed = httparse::Response::new(&mut fields);
-    let length = match parsed.parse(input) {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut parsed, input, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(_) => return Err(Malformed("the head of the reply is not HTTP/1")),

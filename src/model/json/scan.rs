@@ -164,7 +164,9 @@ fn take_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
         .iter()
         .position(|b| !is_blank(*b) && *b != b',' && *b != b':')?;
     let (_, text) = text.split_at_checked(start)?;
+    // A stray bracket is no value. It ends the walk, or text that was never validated would not.
     text.split_at_checked(value_length(text))
+        .filter(|(value, _)| !value.is_empty())
 }
 
 /// The length of the value at the start of validated text.
@@ -477,7 +479,7 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, JsonError, Kind, parse, parse_first};
+    use super::{Bounds, JsonError, Kind, members_of, parse, parse_first};
 
     fn accepts(text: &[u8]) -> bool {
         parse(text, &Bounds::default()).is_ok()
@@ -610,6 +612,21 @@ mod tests {
         );
         assert_eq!(first("12abc"), Ok((Kind::Number, &b"12"[..], 2)));
         assert_eq!(first("{"), Err(JsonError::Syntax { offset: 1 }));
+    }
+
+    #[test]
+    fn walk_over_text_that_was_never_validated_ends() {
+        for text in [
+            "{}}",
+            "{]}",
+            "{\"a\":1}\n{\"a\"}",
+            "{\"}",
+            "{\"a\":}",
+            "{a:[}",
+            "{:,}",
+        ] {
+            assert!(members_of(text.as_bytes()).count() <= text.len(), "{text}");
+        }
     }
 
     #[test]

@@ -56,9 +56,6 @@ pub fn refuse_body(problem: BodyProblem, _head: &Head<'_>, reply: &mut Response<
 /// Answers a request.
 pub fn handle(cx: &Context<'_>, request: &Request<'_>, reply: &mut Response<'_>) -> Handled {
     let head = &request.head;
-    if head.method == "OPTIONS" && head.path == b"*" {
-        return answered(200, reply);
-    }
     let Some(decoded) = Decoded::path(head.path) else {
         send_bad_target(reply);
         return Handled::Done(None);

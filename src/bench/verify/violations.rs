@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A promise that was not kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Violation {
+pub(in crate::bench) enum Violation {
     /// An acknowledged set is not shown by a later get.
     LostUpdate,
     /// A get shows a value that nobody wrote.
@@ -24,7 +24,7 @@ pub(super) enum Violation {
 }
 
 impl Violation {
-    pub(super) const ALL: [Self; 8] = [
+    pub(in crate::bench) const ALL: [Self; 8] = [
         Self::LostUpdate,
         Self::NeverWritten,
         Self::RepeatedRead,
@@ -36,7 +36,7 @@ impl Violation {
     ];
 
     /// The name in the JSON report.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::bench) fn name(self) -> &'static str {
         match self {
             Self::LostUpdate => "lost_update",
             Self::NeverWritten => "never_written",
@@ -50,7 +50,7 @@ impl Violation {
     }
 
     /// What happened, in words.
-    pub(super) fn sentence(self) -> &'static str {
+    pub(in crate::bench) fn sentence(self) -> &'static str {
         match self {
             Self::LostUpdate => "acknowledged updates that a later get did not show",
             Self::NeverWritten => "values shown that nobody wrote",
@@ -68,27 +68,31 @@ impl Violation {
 const EXAMPLES: usize = 3;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Found {
-    pub(super) count: u64,
+pub(in crate::bench) struct Found {
+    pub(in crate::bench) count: u64,
     /// Sessions are named by their number in the order of creates of a thread, never by a token.
-    pub(super) examples: Vec<String>,
+    pub(in crate::bench) examples: Vec<String>,
 }
 
 /// Checks made and violations found.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) checks: u64,
+pub(in crate::bench) struct Tally {
+    pub(in crate::bench) checks: u64,
     /// Requests whose outcome nobody knows; nothing was checked.
-    pub(super) unanswered: u64,
+    pub(in crate::bench) unanswered: u64,
     found: BTreeMap<Violation, Found>,
 }
 
 impl Tally {
-    pub(super) fn checked(&mut self) {
+    pub(in crate::bench) fn checked(&mut self) {
         self.checks += 1;
     }
 
-    pub(super) fn report(&mut self, violation: Violation, example: impl FnOnce() -> String) {
+    pub(in crate::bench) fn report(
+        &mut self,
+        violation: Violation,
+        example: impl FnOnce() -> String,
+    ) {
         let found = self.found.entry(violation).or_default();
         found.count += 1;
         if found.examples.len() < EXAMPLES {
@@ -96,7 +100,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn add(&mut self, other: Self) {
+    pub(in crate::bench) fn add(&mut self, other: Self) {
         self.checks += other.checks;
         self.unanswered += other.unanswered;
         for (violation, more) in other.found {
@@ -108,13 +112,13 @@ impl Tally {
     }
 
     /// The kinds that occurred, in the order of [`Violation::ALL`].
-    pub(super) fn found(&self) -> impl Iterator<Item = (Violation, &Found)> {
+    pub(in crate::bench) fn found(&self) -> impl Iterator<Item = (Violation, &Found)> {
         self.found
             .iter()
             .map(|(violation, found)| (*violation, found))
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::bench) fn count(&self) -> u64 {
         self.found.values().map(|found| found.count).sum()
     }
 }

@@ -26,7 +26,7 @@ const COURSE: Course = Course {
 ///
 /// # Errors
 /// When the server cannot be reached any more.
-pub(super) fn run(
+pub(in crate::bench) fn run(
     args: &Args,
     setting: &Setting,
     mut states: Vec<State>,

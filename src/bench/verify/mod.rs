@@ -3,11 +3,16 @@
 //! A check compares a reply with what was already acknowledged when its request was *sent*, so that
 //! requests in flight at the same time may take effect in any order without being reported.
 
+pub(super) mod audit;
+#[cfg(test)]
+mod tests;
+pub(super) mod violations;
+
 use std::collections::BTreeSet;
 
 use crate::bench::stopwatch::MILLISECOND;
 use crate::bench::target::{Contents, Life, Mark, SLOTS, Verb};
-use crate::bench::violations::{Tally, Violation};
+use crate::bench::verify::violations::{Tally, Violation};
 
 /// Nanoseconds by which the clocks of the two sides may disagree about one moment.
 const TOLERANCE: u64 = 20 * MILLISECOND;
@@ -16,7 +21,7 @@ const READS_AHEAD: usize = 65_536;
 
 /// What must be true of the reply to a request that is sent now.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Expectation {
+pub(in crate::bench) struct Expectation {
     /// The session cannot be there any more, and this is what it is when it is.
     gone: Option<Violation>,
     /// The values of its slots are at least these.
@@ -59,7 +64,7 @@ struct History {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Outcome {
+pub(in crate::bench) enum Outcome {
     /// A get showed this; `None` when the reply could not be understood.
     Shown(Option<Contents>),
     /// A set was accepted.
@@ -74,20 +79,20 @@ pub(super) enum Outcome {
 
 /// A request on one session that has ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
-    pub(super) session: usize,
-    pub(super) expectation: Expectation,
-    pub(super) mark: Option<Mark>,
-    pub(super) verb: Verb,
-    pub(super) outcome: Outcome,
+pub(in crate::bench) struct Ended {
+    pub(in crate::bench) session: usize,
+    pub(in crate::bench) expectation: Expectation,
+    pub(in crate::bench) mark: Option<Mark>,
+    pub(in crate::bench) verb: Verb,
+    pub(in crate::bench) outcome: Outcome,
     /// When it was sent and when its reply came, on the run's stopwatch.
-    pub(super) sent: u64,
-    pub(super) now: u64,
+    pub(in crate::bench) sent: u64,
+    pub(in crate::bench) now: u64,
 }
 
 /// The histories of the sessions of one thread, in the order of their creates.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(in crate::bench) struct Ledger {
     life: Life,
     slots: usize,
     histories: Vec<History>,
@@ -95,7 +100,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(life: Life, slots: usize) -> Self {
+    pub(in crate::bench) fn new(life: Life, slots: usize) -> Self {
         Self {
             life,
             slots: slots.min(SLOTS),
@@ -105,7 +110,7 @@ impl Ledger {
     }
 
     /// The next session was created between these two moments.
-    pub(super) fn created(&mut self, sent: u64, now: u64) {
+    pub(in crate::bench) fn created(&mut self, sent: u64, now: u64) {
         self.histories.push(History {
             earliest_deadline: sent
                 .saturating_add(self.life.span)
@@ -129,7 +134,7 @@ impl Ledger {
     }
 
     /// A request on the session is sent now.
-    pub(super) fn send(&mut self, session: usize, now: u64) -> Expectation {
+    pub(in crate::bench) fn send(&mut self, session: usize, now: u64) -> Expectation {
         let Some(history) = self.histories.get_mut(session) else {
             return Expectation::default();
         };
@@ -149,7 +154,7 @@ impl Ledger {
     }
 
     /// Takes a slot for a set that is sent now; `None` when all of them are in use.
-    pub(super) fn take_slot(&mut self, session: usize, first: usize) -> Option<Mark> {
+    pub(in crate::bench) fn take_slot(&mut self, session: usize, first: usize) -> Option<Mark> {
         let slots = self.slots;
         let history = self.histories.get_mut(session)?;
         let slot = (0..slots)
@@ -161,7 +166,7 @@ impl Ledger {
     }
 
     /// A kill is sent now.
-    pub(super) fn ask_end(&mut self, session: usize) {
+    pub(in crate::bench) fn ask_end(&mut self, session: usize) {
         if let Some(history) = self.histories.get_mut(session)
             && history.end == End::None
         {
@@ -170,13 +175,13 @@ impl Ledger {
     }
 
     /// The earliest and the latest moment at which the session may expire.
-    pub(super) fn deadlines(&self, session: usize) -> Option<(u64, u64)> {
+    pub(in crate::bench) fn deadlines(&self, session: usize) -> Option<(u64, u64)> {
         let history = self.histories.get(session)?;
         Some((history.earliest_deadline, history.latest_deadline))
     }
 
     /// Sessions whose final state is worth a look: written, or ended by a kill.
-    pub(super) fn to_be_audited(&self) -> Vec<usize> {
+    pub(in crate::bench) fn to_be_audited(&self) -> Vec<usize> {
         let wanted = |h: &History| h.end == End::Killed || h.acknowledged != [0; SLOTS];
         self.histories
             .iter()
@@ -187,7 +192,7 @@ impl Ledger {
     }
 
     /// A request has ended: checks its reply and remembers what it proves.
-    pub(super) fn settle(&mut self, ended: &Ended) {
+    pub(in crate::bench) fn settle(&mut self, ended: &Ended) {
         let life = self.life;
         let latest = self.latest_deadline_of_use(ended.now);
         let Some(history) = self.histories.get_mut(ended.session) else {
@@ -232,7 +237,7 @@ impl Ledger {
     }
 
     /// The violations found, after a last look at the counters of reads.
-    pub(super) fn into_tally(mut self) -> Tally {
+    pub(in crate::bench) fn into_tally(mut self) -> Tally {
         for (session, history) in self.histories.iter_mut().enumerate() {
             let mut check = Check {
                 session,

@@ -1,0 +1,157 @@
+//! The naive twin: a vector of sessions, every question answered by looking at all of them.
+
+use std::collections::BTreeMap;
+
+use cloakroom::clock::Millis;
+use cloakroom::model::Life;
+
+/// A session as the twin sees it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub app: usize,
+    pub token: Vec<u8>,
+    pub user: Option<String>,
+    pub ip: Option<String>,
+    pub created: u64,
+    pub last: u64,
+    /// The recorded access, in milliseconds: what idleness counts from.
+    pub recorded: u64,
+    pub life: Life,
+    pub reads: u64,
+    pub writes: u64,
+    pub members: Vec<(String, u32)>,
+}
+
+impl Session {
+    pub fn deadline(&self) -> u64 {
+        let idle = self.life.idle;
+        let sliding = if idle == (1 << 48) - 1 {
+            u64::MAX
+        } else if self.life.whole_seconds {
+            (self.recorded / 1000 + idle / 1000 + 1) * 1000
+        } else {
+            self.recorded + idle
+        };
+        sliding.min(self.life.until.0)
+    }
+
+    pub fn idle_seconds(&self, now: u64) -> u64 {
+        now / 1000 - self.recorded / 1000
+    }
+
+    pub fn touch(&mut self, now: u64) {
+        self.last = now;
+        if !self.life.whole_seconds
+            || self.idle_seconds(now) > 1
+            || now / 1000 == self.recorded / 1000
+        {
+            self.recorded = now;
+        }
+    }
+
+    pub fn data(&self) -> String {
+        if self.members.is_empty() {
+            return String::new();
+        }
+        let members: Vec<String> = self
+            .members
+            .iter()
+            .map(|(key, value)| format!("\"{key}\":{value}"))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    pub fn version(&self) -> u64 {
+        (self.created & 0xffff) << 48 | self.writes
+    }
+}
+
+/// All sessions of all apps.
+#[derive(Clone, Default)]
+pub struct Twin {
+    pub sessions: Vec<Session>,
+    /// Last activity of each user of each app, kept until the user's last session is gone.
+    users: BTreeMap<(usize, String), u64>,
+}
+
+impl Twin {
+    pub fn find(&self, app: usize, token: &[u8], now: u64) -> Option<usize> {
+        let is = |s: &Session| s.app == app && s.token == token && now < s.deadline();
+        self.sessions.iter().position(is)
+    }
+
+    pub fn find_mut(&mut self, app: usize, token: &[u8], now: u64) -> Option<&mut Session> {
+        self.find(app, token, now).map(|at| &mut self.sessions[at])
+    }
+
+    pub fn add(&mut self, session: Session) {
+        // A dead session with the same token makes place.
+        let (app, token) = (session.app, session.token.clone());
+        let dead = |s: &Session| s.app == app && s.token == token;
+        if let Some(at) = self.sessions.iter().position(dead) {
+            self.remove(at);
+        }
+        let last = session.last;
+        self.sessions.push(session);
+        self.note_active(self.sessions.len() - 1, last);
+    }
+
+    pub fn note_active(&mut self, at: usize, now: u64) {
+        let session = &self.sessions[at];
+        if let Some(user) = &session.user {
+            let last = self.users.entry((session.app, user.clone())).or_default();
+            *last = now.max(*last);
+        }
+    }
+
+    pub fn remove(&mut self, at: usize) {
+        let gone = self.sessions.swap_remove(at);
+        let Some(user) = gone.user else { return };
+        let of_user = |s: &Session| s.app == gone.app && s.user.as_deref() == Some(&user);
+        if !self.sessions.iter().any(of_user) {
+            self.users.remove(&(gone.app, user));
+        }
+    }
+
+    pub fn remove_app(&mut self, app: usize) -> u64 {
+        let before = self.sessions.len();
+        self.sessions.retain(|s| s.app != app);
+        self.users.retain(|(of, _), _| *of != app);
+        (before - self.sessions.len()) as u64
+    }
+
+    /// Drops what the server has dropped at the latest when it counts: sessions whose deadline lies
+    /// at or before the start of the present second.
+    pub fn settle(&mut self, now: u64) {
+        self.remove_expired(now / 1000 * 1000);
+    }
+
+    pub fn remove_expired(&mut self, now: u64) {
+        while let Some(at) = self.sessions.iter().position(|s| s.deadline() <= now) {
+            self.remove(at);
+        }
+    }
+
+    pub fn activity(&self, app: usize, now: u64, window: u64) -> u64 {
+        let start = (now / 1000).saturating_sub(window);
+        let unit = match window {
+            0..=3_600 => 1,
+            3_601..=86_400 => 60,
+            _ => 3_600,
+        };
+        let start = start / unit * unit;
+        let active = |entry: &(&(usize, String), &u64)| entry.0.0 == app && entry.1 / 1000 >= start;
+        self.users.iter().filter(active).count() as u64
+    }
+
+    pub fn living<'t>(&'t self, app: usize, now: u64) -> impl Iterator<Item = &'t Session> {
+        self.sessions
+            .iter()
+            .filter(move |s| s.app == app && now < s.deadline())
+    }
+}
+
+/// A moment as the engine takes it.
+pub fn at(now: u64) -> Millis {
+    Millis(now)
+}
