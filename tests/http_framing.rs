@@ -132,7 +132,8 @@ fn other_versions_and_expectations_are_refused_by_name() {
         (505, "HTTP/1.2"),
         (505, "HTTP/0.9"),
         (400, "HTTP/1.1x"),
-        (400, "HTTP/1"),
+        (505, "HTTP/1"),
+        (505, "HTTP/x.y"),
         (400, "http/1.1"),
         (400, "FOO/1.1"),
     ] {
