@@ -28,6 +28,8 @@ pub struct Connection {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The timer and the stop signal know this task.
     registered: bool,
+    /// The stop signal has been seen.
+    stopping: bool,
     /// The log position that this task was last parked for.
     parked_for: Option<Position>,
     /// Bytes written so far.
@@ -75,6 +77,7 @@ impl Connection {
             stop: Box::pin(service.stop.token().clone().cancelled_owned()),
             service,
             registered: false,
+            stopping: false,
             parked_for: None,
             written: 0,
             held: 0,
@@ -174,7 +177,12 @@ impl Connection {
             let _ = self.stop.as_mut().poll(cx);
         }
         if self.exchange.is_idle() && self.service.stop.is_raised() {
-            return Ok(Rest::End);
+            if std::mem::replace(&mut self.stopping, true) {
+                return Ok(Rest::End);
+            }
+            // A request may have arrived that the runtime has not told of yet.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            return Ok(Rest::Wait);
         }
         let waiting = self.exchange.waiting();
         if self.holds_too_much() {

@@ -9,7 +9,7 @@ use crate::net::http::dialect::{Dialect, SlicedWork};
 use crate::net::http::head::{self, Fault, Targets};
 use crate::net::http::incoming::{Incoming, Taken};
 use crate::net::http::outbox::Outbox;
-use crate::net::http::scratch::Desk;
+use crate::net::http::scratch::{Desk, Scratch};
 use crate::net::http::service::Service;
 use crate::net::http::stream::Peer;
 use crate::net::http::timer::Waiting;
@@ -256,6 +256,39 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Answers what a client sends in these pieces on one connection, without a socket: for fuzzing.
+/// Nothing may wait for a log.
+#[must_use]
+pub fn replies_to(service: &Service, dialect: Option<Dialect>, pieces: &[&[u8]]) -> Vec<u8> {
+    let mut exchange = Exchange::new(dialect);
+    let mut replies = Vec::new();
+    Scratch::with(|Scratch { desk, .. }| {
+        for piece in pieces {
+            let mut fresh = *piece;
+            loop {
+                let mut turn = Turn {
+                    service,
+                    peer: &Peer::Unix,
+                    now: service.clock.now(),
+                    desk,
+                };
+                if exchange.is_working() {
+                    exchange.work(&mut turn);
+                } else {
+                    exchange.receive(fresh, &mut turn, &mut limits::REQUESTS_PER_TURN.clone());
+                    fresh = &[];
+                }
+                replies.extend_from_slice(exchange.outbox.sendable());
+                exchange.outbox.advance(exchange.outbox.len());
+                if !exchange.is_working() && !exchange.has_leftovers() {
+                    break;
+                }
+            }
+        }
+    });
+    replies
 }
 
 /// Drops body bytes; answers how many, and the next stage if this one is over.

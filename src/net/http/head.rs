@@ -170,13 +170,11 @@ fn malformed(error: httparse::Error, bytes: &[u8]) -> Fault {
     }
 }
 
+/// Whether the request line has the start of an HTTP version behind method and target. More than
+/// the start may not have come yet when the version is found to be another.
 fn names_other_version(bytes: &[u8]) -> bool {
-    let line = bytes.trim_ascii_start().split(|b| *b == b'\r').next();
-    let version = line.and_then(|l| l.rsplit(|b| *b == b' ').next());
-    matches!(
-        version.and_then(|v| v.strip_prefix(b"HTTP/")),
-        Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit()
-    )
+    let version = bytes.trim_ascii_start().split(|b| *b == b' ').nth(2);
+    version.is_some_and(|version| version.starts_with(b"HTTP/"))
 }
 
 /// A reader that takes a bare line feed for a line end and one that does not would see different

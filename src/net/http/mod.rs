@@ -19,4 +19,5 @@ pub mod service;
 pub mod stream;
 mod timer;
 
+pub use exchange::replies_to;
 pub(crate) use scratch::wake_parked;
