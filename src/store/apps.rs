@@ -74,6 +74,11 @@ impl App {
             .is_ok()
     }
 
+    /// Whether the app was dropped with its last session.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.records() == CLOSED
+    }
+
     /// Records of all epochs.
     pub(super) fn records(&self) -> u64 {
         self.records.load(Ordering::Acquire)

@@ -146,6 +146,13 @@ impl Store {
         locked
     }
 
+    /// Loads what a look at the session with this tag would load, and does nothing with it. Short, so
+    /// that a loop of calls keeps many loads under way.
+    pub(crate) fn warm(&self, tag: Tag) {
+        let locked = self.lock_shard(Handle(tag.high));
+        std::hint::black_box(locked.shard.warm(tag));
+    }
+
     /// How many users of the app were active in the last `seconds` seconds.
     pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> u64 {
         let index = Arc::clone(&read_locked(&app.generation).index);

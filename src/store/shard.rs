@@ -78,6 +78,20 @@ impl Shard {
             .copied()
     }
 
+    /// Reads a line of the record and of the body that a session with this tag probably has.
+    pub(super) fn warm(&self, tag: Tag) -> u32 {
+        let Some(&slot) = self.table.iter_hash(tag.high).next() else {
+            return 0;
+        };
+        let record = self.record(slot);
+        let block = if record.is_alive() {
+            self.body_block(slot)
+        } else {
+            &[]
+        };
+        record.user ^ block.first().copied().map_or(0, u32::from)
+    }
+
     /// The record in a slot.
     pub(super) fn record(&self, slot: u32) -> &Record {
         record(&self.records, slot)
