@@ -10,7 +10,7 @@
 //! | [`net`] | HTTP/1.1 and the three dialects |
 //! | [`server`] | listeners, threads, the ticker, start and stop |
 //! | [`config`] | flags and environment of `cloakroom serve` |
-//! | [`bench`] | the load tester |
+//! | [`mod@bench`] | the load tester |
 //!
 //! Who may import whom is listed in ARCHITECTURE.md and held by `tests/tidy.rs`.
 

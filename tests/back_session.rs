@@ -158,7 +158,7 @@ fn emptied_attributes_are_answered_and_leave_nothing_behind() {
     let data = door
         .engine
         .read(door.now, AppName::BACK_SESSION, key, Read::Peek, |view| {
-            String::from_utf8(view.data.to_vec()).unwrap()
+            String::from_utf8(view.data().to_vec()).unwrap()
         });
     assert_eq!(
         data.answer.unwrap(),
@@ -418,7 +418,7 @@ fn patches_of_different_attributes_in_parallel_all_survive() {
     });
     let key = Key::Token(id.as_bytes());
     let read = |view: &SessionView<'_>| {
-        let data: Value = serde_json::from_slice(view.data).unwrap();
+        let data: Value = serde_json::from_slice(view.data()).unwrap();
         (data.as_object().unwrap().len(), view.writes)
     };
     let found = door

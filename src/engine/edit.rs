@@ -45,7 +45,7 @@ impl Engine {
                 let view = locked.view(app, now).ok_or(Refusal::Gone)?;
                 check_expected(&view, edit)?;
                 let content_type = edited_data(&view, edit.data, merged)?;
-                if full && content_type.is_some() && merged.len() > view.data.len() {
+                if full && content_type.is_some() && merged.len() > view.data().len() {
                     return Err(Refusal::MemoryFull);
                 }
                 let data = content_type.map(|kind| DataChange {
@@ -94,10 +94,13 @@ impl Engine {
 }
 
 fn check_expected(view: &SessionView<'_>, edit: &Edit<'_>) -> Result<(), Refusal> {
-    if edit.expect_user.is_some_and(|user| view.user != Some(user)) {
+    if edit
+        .expect_user
+        .is_some_and(|user| view.user() != Some(user))
+    {
         return Err(Refusal::UserDiffers);
     }
-    let actual = version(view.created, view.writes);
+    let actual = version(view.created(), view.writes);
     if edit
         .expect_version
         .is_some_and(|expected| expected != actual)
@@ -120,10 +123,10 @@ fn edited_data(
             kind
         }
         DataEdit::Merge(patch, order) => {
-            if view.content_type != ContentType::JSON_OBJECT && !view.data.is_empty() {
+            if view.content_type != ContentType::JSON_OBJECT && !view.data().is_empty() {
                 return Err(Refusal::NotAnObject);
             }
-            merge(view.data, patch, order, out).map_err(|error| match error {
+            merge(view.data(), patch, order, out).map_err(|error| match error {
                 MergeError::NotAnObject => Refusal::NotAnObject,
                 MergeError::TooManyMembers => Refusal::DataTooLarge,
             })?;

@@ -1,5 +1,6 @@
 //! Plain data that every room may know. Nothing here locks, waits or reads a clock.
 
+pub(crate) mod body;
 pub mod change;
 pub mod json;
 pub mod life;

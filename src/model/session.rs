@@ -1,6 +1,9 @@
 //! What a verb shows of a session.
 
+use std::cell::OnceCell;
+
 use crate::clock::Millis;
+use crate::model::body::Body;
 use crate::model::life::Life;
 use crate::model::secret::{Handle, Sealer};
 use crate::model::token::Token;
@@ -22,15 +25,12 @@ impl ContentType {
 ///
 /// Where a verb changes the session, the view shows it after the change, with two exceptions that
 /// the doors need: `reads` and `idle_seconds` are as they were before this request.
+///
+/// What is a field stands in the session's hot record; what is a method is read from its body when
+/// it is asked for, which costs a cache miss or two.
 pub struct SessionView<'a> {
     /// The public name of the session: the first 64 bits of its tag.
     pub handle: Handle,
-    /// Whose session it is.
-    pub user: Option<&'a str>,
-    /// The IP text as given, never parsed.
-    pub ip: Option<&'a str>,
-    /// When the session was created.
-    pub created: Millis,
     /// When the session was last read or changed with a touch.
     pub last_active: Millis,
     /// Whole seconds since the recorded access, before this request.
@@ -47,24 +47,65 @@ pub struct SessionView<'a> {
     pub no_resave: bool,
     /// What the data are.
     pub content_type: ContentType,
-    /// The data bytes.
-    pub data: &'a [u8],
-    pub(crate) sealed: &'a [u8],
+    pub(crate) body: LazyBody<'a>,
     pub(crate) sealer: Sealer<'a>,
 }
 
-impl SessionView<'_> {
+impl<'a> SessionView<'a> {
+    /// Whose session it is.
+    #[must_use]
+    pub fn user(&self) -> Option<&'a str> {
+        self.body.get().user
+    }
+
+    /// The IP text as given, never parsed.
+    #[must_use]
+    pub fn ip(&self) -> Option<&'a str> {
+        self.body.get().ip
+    }
+
+    /// When the session was created.
+    #[must_use]
+    pub fn created(&self) -> Millis {
+        self.body.get().created
+    }
+
+    /// The data bytes.
+    #[must_use]
+    pub fn data(&self) -> &'a [u8] {
+        self.body.get().data
+    }
+
     /// The token, when the session keeps it sealed (dialects that list tokens).
     #[must_use]
     pub fn token(&self) -> Option<Token> {
-        self.sealer.open(self.sealed)
+        self.sealer.open(self.body.get().sealed)
     }
 
     /// The version: an opaque number that differs between any two states of the session's content,
     /// also across a re-creation of the same id (16 bits of `created`, 48 bits of the write counter).
     #[must_use]
     pub fn version(&self) -> u64 {
-        version(self.created, self.writes)
+        version(self.created(), self.writes)
+    }
+}
+
+/// A body block that is taken apart when somebody asks.
+pub(crate) struct LazyBody<'a> {
+    block: &'a [u8],
+    read: OnceCell<Body<'a>>,
+}
+
+impl<'a> LazyBody<'a> {
+    pub(crate) fn new(block: &'a [u8]) -> Self {
+        Self {
+            block,
+            read: OnceCell::new(),
+        }
+    }
+
+    fn get(&self) -> &Body<'a> {
+        self.read.get_or_init(|| Body::read(self.block))
     }
 }
 

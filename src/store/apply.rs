@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::clock::Millis;
+use crate::model::body::Body;
 use crate::model::change::{CreateChange, UpdateChange};
 use crate::model::{Change, DataChange, Handle};
 use crate::store::apps::{App, Generation, short};
-use crate::store::body::Body;
 use crate::store::memory::session_cost;
 use crate::store::record::{NONE, Record};
 use crate::store::shard::Shard;

@@ -152,12 +152,10 @@ impl Store {
             .filter(|s| s.user.is_some())
             .map(|s| (s.slot, s.user.as_deref(), s.record));
         check_directory(&self.users, users.collect(), "user")?;
-        for seen in all().filter(|s| s.user.is_some() != (s.record.user != NONE)) {
-            return Err(format!(
-                "slot {}: user node and user text differ",
-                seen.slot
-            ));
-        }
+        let torn = all().find(|s| s.user.is_some() != (s.record.user != NONE));
+        ensure(torn.is_none(), || {
+            "user node and user text differ".to_owned()
+        })?;
         let indexed: BTreeSet<u16> = apps.iter().filter(|a| a.ip_indexed).map(|a| a.id).collect();
         let ips = all()
             .filter(|s| s.ip.is_some() && indexed.contains(&s.record.app))

@@ -10,7 +10,6 @@
 mod apply;
 mod apps;
 mod arena;
-mod body;
 mod cells;
 mod check;
 mod directory;
@@ -36,6 +35,7 @@ use shard::Shard;
 use sweep::{Reaping, Sweeper};
 
 use crate::clock::Millis;
+use crate::model::session::LazyBody;
 use crate::model::{AppName, Handle, Keys, SessionView, Tag};
 
 /// What a store is made with.
@@ -246,12 +246,8 @@ fn is_of(app: &App, record: &Record) -> bool {
 
 fn view<'v>(app: &'v App, shard: &'v Shard, slot: u32, now: Millis) -> SessionView<'v> {
     let record = shard.record(slot);
-    let body = shard.body(slot);
     SessionView {
         handle: record.handle(),
-        user: body.user,
-        ip: body.ip,
-        created: body.created,
         last_active: record.last_active(),
         idle_seconds: now.seconds().saturating_sub(record.recorded().seconds()),
         reads: record.reads(),
@@ -260,8 +256,7 @@ fn view<'v>(app: &'v App, shard: &'v Shard, slot: u32, now: Millis) -> SessionVi
         deadline: record.deadline(),
         no_resave: record.no_resave(),
         content_type: record.content_type(),
-        data: body.data,
-        sealed: body.sealed,
+        body: LazyBody::new(shard.body_block(slot)),
         sealer: app.keys.sealer(record.tag),
     }
 }

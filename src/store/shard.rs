@@ -4,19 +4,25 @@
     clippy::indexing_slicing,
     reason = "slots come from this shard's own table and wheel"
 )]
+#![expect(
+    clippy::vec_box,
+    reason = "chunks stay where they are when the vector of chunks grows"
+)]
 
 use hashbrown::HashTable;
 
 use crate::clock::Millis;
+use crate::model::body::Body;
 use crate::model::{Handle, Tag};
 use crate::store::arena::Arena;
-use crate::store::body::Body;
 use crate::store::record::{NONE, Record, due_second};
 use crate::store::wheel::{Links, Wheel};
 
 const CHUNK: usize = 32;
 
 /// Sessions of one shard, addressed by local slot. A slot never moves.
+///
+/// What a look-up needs stands together with the lock in two cache lines; the rest is boxed.
 pub(crate) struct Shard {
     /// Local slots by the first 64 bits of the tag.
     table: HashTable<u32>,
@@ -24,6 +30,11 @@ pub(crate) struct Shard {
     /// Slots ever used; the next new one.
     used: u32,
     free: u32,
+    cold: Box<Cold>,
+}
+
+/// What only changes, expiry and replies need.
+struct Cold {
     wheel: Wheel,
     wheel_links: Links,
     arenas: [Arena; 2],
@@ -35,16 +46,19 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(super) fn new() -> Self {
-        Self {
-            table: HashTable::new(),
-            records: Vec::new(),
-            used: 0,
-            free: NONE,
+        let cold = Cold {
             wheel: Wheel::new(),
             wheel_links: Links::default(),
             arenas: [Arena::new(), Arena::new()],
             current: 0,
             moving: None,
+        };
+        Self {
+            table: HashTable::new(),
+            records: Vec::new(),
+            used: 0,
+            free: NONE,
+            cold: Box::new(cold),
         }
     }
 
@@ -82,8 +96,13 @@ impl Shard {
 
     /// The body of the session in a slot.
     pub(super) fn body(&self, slot: u32) -> Body<'_> {
+        Body::read(self.body_block(slot))
+    }
+
+    /// The body block of the session in a slot, not looked at yet; other bytes may follow it.
+    pub(super) fn body_block(&self, slot: u32) -> &[u8] {
         let record = self.record(slot);
-        Body::read(self.arenas[usize::from(record.in_second_arena())].from(record.body))
+        self.cold.arenas[usize::from(record.in_second_arena())].from(record.body)
     }
 
     /// Puts a session into a fresh slot and files it in the wheel.
@@ -94,7 +113,7 @@ impl Shard {
         let records = &self.records;
         let hash = |slot: &u32| record(records, *slot).tag.high;
         self.table.insert_unique(new.tag.high, slot, hash);
-        self.wheel_links.ensure(slot);
+        self.cold.wheel_links.ensure(slot);
         self.file(slot);
         slot
     }
@@ -105,7 +124,10 @@ impl Shard {
         if let Ok(entry) = self.table.find_entry(high, |other| *other == slot) {
             entry.remove();
         }
-        self.wheel.remove(&mut self.wheel_links, slot);
+        let Cold {
+            wheel, wheel_links, ..
+        } = &mut *self.cold;
+        wheel.remove(wheel_links, slot);
         self.release(slot);
     }
 
@@ -114,18 +136,21 @@ impl Shard {
         let old_length = self.body(slot).length();
         let record = *self.record(slot);
         let arena = usize::from(record.in_second_arena());
-        if arena == self.current && Arena::cost(old_length) == Arena::cost(body.length()) {
-            body.write(self.arenas[arena].get_mut(record.body, body.length()));
+        if arena == self.cold.current && Arena::cost(old_length) == Arena::cost(body.length()) {
+            body.write(self.cold.arenas[arena].get_mut(record.body, body.length()));
             return;
         }
-        self.arenas[arena].free(record.body, old_length);
+        self.cold.arenas[arena].free(record.body, old_length);
         self.write_body(slot, body);
     }
 
     /// Files the session under its present deadline; for new sessions and shortened lives.
     fn file(&mut self, slot: u32) {
         let due = due_second(self.record(slot).deadline());
-        let filed = self.wheel.file(&mut self.wheel_links, slot, due);
+        let Cold {
+            wheel, wheel_links, ..
+        } = &mut *self.cold;
+        let filed = wheel.file(wheel_links, slot, due);
         self.record_mut(slot).due = filed;
     }
 
@@ -133,7 +158,10 @@ impl Shard {
     pub(super) fn refile_if_earlier(&mut self, slot: u32) {
         let record = self.record(slot);
         if due_second(record.deadline()) < record.due {
-            self.wheel.remove(&mut self.wheel_links, slot);
+            let Cold {
+                wheel, wheel_links, ..
+            } = &mut *self.cold;
+            wheel.remove(wheel_links, slot);
             self.file(slot);
         }
     }
@@ -146,9 +174,10 @@ impl Shard {
         loop {
             let records = &self.records;
             let due_of = |slot: u32| record(records, slot).due;
-            let slot = self
-                .wheel
-                .pop_due(&mut self.wheel_links, second, budget, due_of)?;
+            let Cold {
+                wheel, wheel_links, ..
+            } = &mut *self.cold;
+            let slot = wheel.pop_due(wheel_links, second, budget, due_of)?;
             let expired = self.record(slot).deadline() <= now;
             self.file(slot);
             if expired {
@@ -159,11 +188,11 @@ impl Shard {
 
     /// Moves some bodies into a fresh arena when the present one is mostly holes. True: more to do.
     pub(super) fn compact(&mut self, budget: &mut usize) -> bool {
-        if self.moving.is_none() && self.arenas[self.current].is_wasteful() {
-            self.current = 1 - self.current;
-            self.moving = Some(0);
+        if self.cold.moving.is_none() && self.cold.arenas[self.cold.current].is_wasteful() {
+            self.cold.current = 1 - self.cold.current;
+            self.cold.moving = Some(0);
         }
-        let Some(start) = self.moving else {
+        let Some(start) = self.cold.moving else {
             return false;
         };
         let end = start
@@ -173,24 +202,24 @@ impl Shard {
         let mut block = Vec::new();
         for slot in start..end {
             let old = usize::from(self.record(slot).in_second_arena());
-            if !self.record(slot).is_alive() || old == self.current {
+            if !self.record(slot).is_alive() || old == self.cold.current {
                 continue;
             }
             let (address, length) = (self.record(slot).body, self.body(slot).length());
             block.clear();
-            block.extend_from_slice(&self.arenas[old].get(address, length)[..length]);
-            self.arenas[old].free(address, length);
-            let address = self.arenas[self.current].allocate(length);
-            self.arenas[self.current]
+            block.extend_from_slice(&self.cold.arenas[old].get(address, length)[..length]);
+            self.cold.arenas[old].free(address, length);
+            let address = self.cold.arenas[self.cold.current].allocate(length);
+            self.cold.arenas[self.cold.current]
                 .get_mut(address, length)
                 .copy_from_slice(&block);
             self.set_body(slot, address);
         }
         if end == self.used {
-            self.arenas[1 - self.current] = Arena::new();
+            self.cold.arenas[1 - self.cold.current] = Arena::new();
         }
-        self.moving = (end < self.used).then_some(end);
-        self.moving.is_some()
+        self.cold.moving = (end < self.used).then_some(end);
+        self.cold.moving.is_some()
     }
 
     /// Slots ever used; all local slots are below.
@@ -208,26 +237,26 @@ impl Shard {
         let table = self.table.iter().copied().collect();
         (
             table,
-            self.wheel.entries(&self.wheel_links),
-            self.wheel.elapsed(),
+            self.cold.wheel.entries(&self.cold.wheel_links),
+            self.cold.wheel.elapsed(),
         )
     }
 
     /// Entries in the wheel, by its own count.
     pub(super) fn wheel_len(&self) -> usize {
-        self.wheel.len()
+        self.cold.wheel.len()
     }
 
     /// Bytes of living bodies.
     pub(super) fn body_bytes(&self) -> usize {
-        self.arenas.iter().map(Arena::used_bytes).sum()
+        self.cold.arenas.iter().map(Arena::used_bytes).sum()
     }
 
     /// Bytes taken by table, records and links, used or not.
     pub(super) fn structure_bytes(&self) -> usize {
         self.table.allocation_size()
             + self.records.len() * size_of::<[Record; CHUNK]>()
-            + self.wheel_links.allocated_bytes()
+            + self.cold.wheel_links.allocated_bytes()
     }
 
     fn take_slot(&mut self) -> u32 {
@@ -247,7 +276,7 @@ impl Shard {
     fn release(&mut self, slot: u32) {
         let length = self.body(slot).length();
         let record = *self.record(slot);
-        self.arenas[usize::from(record.in_second_arena())].free(record.body, length);
+        self.cold.arenas[usize::from(record.in_second_arena())].free(record.body, length);
         let free = self.free;
         *self.record_mut(slot) = Record::free(free);
         self.free = slot;
@@ -255,13 +284,13 @@ impl Shard {
 
     fn write_body(&mut self, slot: u32, body: &Body<'_>) {
         let length = body.length();
-        let address = self.arenas[self.current].allocate(length);
-        body.write(self.arenas[self.current].get_mut(address, length));
+        let address = self.cold.arenas[self.cold.current].allocate(length);
+        body.write(self.cold.arenas[self.cold.current].get_mut(address, length));
         self.set_body(slot, address);
     }
 
     fn set_body(&mut self, slot: u32, address: u32) {
-        let second = self.current == 1;
+        let second = self.cold.current == 1;
         let record = self.record_mut(slot);
         record.body = address;
         record.set_second_arena(second);

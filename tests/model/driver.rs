@@ -13,21 +13,21 @@ use crate::twin::{Session, Twin, at};
 
 /// How large the population is and how often everything is checked.
 #[derive(Clone, Copy)]
-pub struct Shape {
-    pub steps_per_seed: u64,
+pub(crate) struct Shape {
+    pub(crate) steps_per_seed: u64,
     most_sessions: usize,
     users: u64,
     check_every: u64,
 }
 
 impl Shape {
-    pub const FEW: Self = Self {
+    pub(crate) const FEW: Self = Self {
         steps_per_seed: 4_000,
         most_sessions: 64,
         users: 6,
         check_every: 1,
     };
-    pub const MANY: Self = Self {
+    pub(crate) const MANY: Self = Self {
         steps_per_seed: 60_000,
         most_sessions: 1_500,
         users: 300,
@@ -80,16 +80,16 @@ struct Facts {
 impl Facts {
     fn of_view(view: &SessionView<'_>) -> Self {
         Self {
-            user: view.user.map(str::to_owned),
-            ip: view.ip.map(str::to_owned),
-            created: view.created.0,
+            user: view.user().map(str::to_owned),
+            ip: view.ip().map(str::to_owned),
+            created: view.created().0,
             last: view.last_active.0,
             idle_seconds: view.idle_seconds,
             deadline: view.deadline.0,
             reads: view.reads,
             writes: view.writes,
             version: view.version(),
-            data: String::from_utf8(view.data.to_vec()).unwrap(),
+            data: String::from_utf8(view.data().to_vec()).unwrap(),
         }
     }
 
@@ -109,7 +109,7 @@ impl Facts {
     }
 }
 
-pub struct Driver {
+pub(crate) struct Driver {
     shape: Shape,
     seed: u64,
     dice: Dice,
@@ -133,7 +133,7 @@ fn engine(seed: u64) -> Engine {
 }
 
 impl Driver {
-    pub fn new(shape: Shape, seed: u64) -> Self {
+    pub(crate) fn new(shape: Shape, seed: u64) -> Self {
         let recorder = Recorder::default();
         Self {
             shape,
@@ -147,7 +147,7 @@ impl Driver {
         }
     }
 
-    pub fn run(mut self, steps: u64) {
+    pub(crate) fn run(mut self, steps: u64) {
         for step in 1..=steps {
             let before = (self.dice.0, self.now);
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

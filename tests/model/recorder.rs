@@ -12,7 +12,7 @@ type Replay = Box<dyn Fn(&Engine) + Send>;
 
 /// Keeps the changes of an engine in their order.
 #[derive(Clone, Default)]
-pub struct Recorder(Arc<Mutex<Vec<Replay>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<Replay>>>);
 
 impl ChangeLog for Recorder {
     fn append(&self, change: &Change<'_>) -> Option<Position> {
@@ -24,7 +24,7 @@ impl ChangeLog for Recorder {
 
 impl Recorder {
     /// Carries out all changes on `engine`, each of them `times` times in a row.
-    pub fn replay(&self, engine: &Engine, times: usize) {
+    pub(crate) fn replay(&self, engine: &Engine, times: usize) {
         for change in &*self.0.lock().unwrap() {
             (0..times).for_each(|_| change(engine));
         }

@@ -7,23 +7,23 @@ use cloakroom::model::Life;
 
 /// A session as the twin sees it.
 #[derive(Clone, Debug)]
-pub struct Session {
-    pub app: usize,
-    pub token: Vec<u8>,
-    pub user: Option<String>,
-    pub ip: Option<String>,
-    pub created: u64,
-    pub last: u64,
+pub(crate) struct Session {
+    pub(crate) app: usize,
+    pub(crate) token: Vec<u8>,
+    pub(crate) user: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) created: u64,
+    pub(crate) last: u64,
     /// The recorded access, in milliseconds: what idleness counts from.
-    pub recorded: u64,
-    pub life: Life,
-    pub reads: u64,
-    pub writes: u64,
-    pub members: Vec<(String, u32)>,
+    pub(crate) recorded: u64,
+    pub(crate) life: Life,
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    pub(crate) members: Vec<(String, u32)>,
 }
 
 impl Session {
-    pub fn deadline(&self) -> u64 {
+    pub(crate) fn deadline(&self) -> u64 {
         let idle = self.life.idle;
         let sliding = if idle == (1 << 48) - 1 {
             u64::MAX
@@ -35,11 +35,11 @@ impl Session {
         sliding.min(self.life.until.0)
     }
 
-    pub fn idle_seconds(&self, now: u64) -> u64 {
+    pub(crate) fn idle_seconds(&self, now: u64) -> u64 {
         now / 1000 - self.recorded / 1000
     }
 
-    pub fn touch(&mut self, now: u64) {
+    pub(crate) fn touch(&mut self, now: u64) {
         self.last = now;
         if !self.life.whole_seconds
             || self.idle_seconds(now) > 1
@@ -49,7 +49,7 @@ impl Session {
         }
     }
 
-    pub fn data(&self) -> String {
+    pub(crate) fn data(&self) -> String {
         if self.members.is_empty() {
             return String::new();
         }
@@ -61,30 +61,26 @@ impl Session {
         format!("{{{}}}", members.join(","))
     }
 
-    pub fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         (self.created & 0xffff) << 48 | self.writes
     }
 }
 
 /// All sessions of all apps.
 #[derive(Clone, Default)]
-pub struct Twin {
-    pub sessions: Vec<Session>,
+pub(crate) struct Twin {
+    pub(crate) sessions: Vec<Session>,
     /// Last activity of each user of each app, kept until the user's last session is gone.
     users: BTreeMap<(usize, String), u64>,
 }
 
 impl Twin {
-    pub fn find(&self, app: usize, token: &[u8], now: u64) -> Option<usize> {
+    pub(crate) fn find(&self, app: usize, token: &[u8], now: u64) -> Option<usize> {
         let is = |s: &Session| s.app == app && s.token == token && now < s.deadline();
         self.sessions.iter().position(is)
     }
 
-    pub fn find_mut(&mut self, app: usize, token: &[u8], now: u64) -> Option<&mut Session> {
-        self.find(app, token, now).map(|at| &mut self.sessions[at])
-    }
-
-    pub fn add(&mut self, session: Session) {
+    pub(crate) fn add(&mut self, session: Session) {
         // A dead session with the same token makes place.
         let (app, token) = (session.app, session.token.clone());
         let dead = |s: &Session| s.app == app && s.token == token;
@@ -96,7 +92,7 @@ impl Twin {
         self.note_active(self.sessions.len() - 1, last);
     }
 
-    pub fn note_active(&mut self, at: usize, now: u64) {
+    pub(crate) fn note_active(&mut self, at: usize, now: u64) {
         let session = &self.sessions[at];
         if let Some(user) = &session.user {
             let last = self.users.entry((session.app, user.clone())).or_default();
@@ -104,7 +100,7 @@ impl Twin {
         }
     }
 
-    pub fn remove(&mut self, at: usize) {
+    pub(crate) fn remove(&mut self, at: usize) {
         let gone = self.sessions.swap_remove(at);
         let Some(user) = gone.user else { return };
         let of_user = |s: &Session| s.app == gone.app && s.user.as_deref() == Some(&user);
@@ -113,7 +109,7 @@ impl Twin {
         }
     }
 
-    pub fn remove_app(&mut self, app: usize) -> u64 {
+    pub(crate) fn remove_app(&mut self, app: usize) -> u64 {
         let before = self.sessions.len();
         self.sessions.retain(|s| s.app != app);
         self.users.retain(|(of, _), _| *of != app);
@@ -122,17 +118,17 @@ impl Twin {
 
     /// Drops what the server has dropped at the latest when it counts: sessions whose deadline lies
     /// at or before the start of the present second.
-    pub fn settle(&mut self, now: u64) {
+    pub(crate) fn settle(&mut self, now: u64) {
         self.remove_expired(now / 1000 * 1000);
     }
 
-    pub fn remove_expired(&mut self, now: u64) {
+    pub(crate) fn remove_expired(&mut self, now: u64) {
         while let Some(at) = self.sessions.iter().position(|s| s.deadline() <= now) {
             self.remove(at);
         }
     }
 
-    pub fn activity(&self, app: usize, now: u64, window: u64) -> u64 {
+    pub(crate) fn activity(&self, app: usize, now: u64, window: u64) -> u64 {
         let start = (now / 1000).saturating_sub(window);
         let unit = match window {
             0..=3_600 => 1,
@@ -144,7 +140,7 @@ impl Twin {
         self.users.iter().filter(active).count() as u64
     }
 
-    pub fn living<'t>(&'t self, app: usize, now: u64) -> impl Iterator<Item = &'t Session> {
+    pub(crate) fn living(&self, app: usize, now: u64) -> impl Iterator<Item = &Session> {
         self.sessions
             .iter()
             .filter(move |s| s.app == app && now < s.deadline())
@@ -152,6 +148,6 @@ impl Twin {
 }
 
 /// A moment as the engine takes it.
-pub fn at(now: u64) -> Millis {
+pub(crate) fn at(now: u64) -> Millis {
     Millis(now)
 }

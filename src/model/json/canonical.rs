@@ -4,8 +4,8 @@
 use hashbrown::HashMap;
 
 use crate::model::json::number::WriteNumber;
-use crate::model::json::scan::{Value, is_blank, literal_length, number_length};
 use crate::model::json::string;
+use crate::model::json::value::{Value, is_blank, literal_length, number_length};
 
 /// Objects with more members than this look for equal keys by hash instead of one by one.
 pub(super) const HASHED_FROM: usize = 16;

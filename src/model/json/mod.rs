@@ -8,3 +8,4 @@ pub mod merge;
 pub mod number;
 pub mod scan;
 pub mod string;
+mod value;

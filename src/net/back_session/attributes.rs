@@ -87,7 +87,7 @@ fn is_named(name: &str) -> bool {
 pub(super) fn write_session(view: &SessionView<'_>, out: &mut Vec<u8>) {
     let mut shown = SHOWN.map(|name| (name, EMPTY));
     let mut expiration = None;
-    for (key, value) in members_of(view.data) {
+    for (key, value) in members_of(view.data()) {
         if let Some((_, literal)) = shown.iter_mut().find(|(name, _)| is_key(key, name)) {
             *literal = value.text();
         } else if is_key(key, EXPIRATION) {
@@ -95,7 +95,7 @@ pub(super) fn write_session(view: &SessionView<'_>, out: &mut Vec<u8>) {
         }
     }
     let mut object = Object::answered(out);
-    write_text(view.user.unwrap_or_default(), object.value_of(USER));
+    write_text(view.user().unwrap_or_default(), object.value_of(USER));
     for (name, literal) in shown.into_iter().chain(expiration) {
         write_literal(literal, object.value_of(name));
     }
@@ -113,7 +113,7 @@ pub(super) fn write_patched(
     for (name, sent) in attributes {
         let out = object.value_of(name);
         match (name.as_str(), sent) {
-            (CREATED, _) => write_date(view.created, out),
+            (CREATED, _) => write_date(view.created(), out),
             (UPDATED, _) => write_date(now, out),
             (_, Sent::Text(text)) => write_text(text, out),
             (_, Sent::Integer(number)) => write_integer(*number, out),
@@ -125,14 +125,14 @@ pub(super) fn write_patched(
 /// Writes what the list of a user's sessions shows of one of them.
 pub(super) fn write_summary(view: &SessionView<'_>, out: &mut Vec<u8>) {
     let mut object = Object::answered(out);
-    write_date(view.created, object.value_of(CREATED));
+    write_date(view.created(), object.value_of(CREATED));
     write_literal(
         stored(view, "device_id").unwrap_or(EMPTY),
         object.value_of("device_id"),
     );
     match (stored(view, UPDATED), object.value_of(UPDATED)) {
         (Some(literal), out) => write_literal(literal, out),
-        (None, out) => write_date(view.created, out),
+        (None, out) => write_date(view.created(), out),
     }
     object.close();
 }
@@ -149,7 +149,7 @@ pub(super) fn write_short(view: &SessionView<'_>, id: &str, out: &mut Vec<u8>) {
 }
 
 fn stored<'v>(view: &SessionView<'v>, name: &str) -> Option<&'v [u8]> {
-    members_of(view.data)
+    members_of(view.data())
         .find(|(key, _)| is_key(key, name))
         .map(|(_, value)| value.text())
 }

@@ -248,7 +248,7 @@ fn has_too_many(cx: &Context<'_>, id: &[u8], body: &PatchBody) -> bool {
     if attributes::unnamed(&body.attributes) == 0 {
         return false;
     }
-    let count = |view: &SessionView<'_>| attributes::unnamed_after(view.data, &body.attributes);
+    let count = |view: &SessionView<'_>| attributes::unnamed_after(view.data(), &body.attributes);
     let found = cx
         .engine
         .read(cx.now, APP, Key::Token(id), Read::Peek, count);

@@ -20,52 +20,61 @@ const BOUNDS: Bounds = Bounds {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Charset {
     Utf8,
+    /// The byte order mark tells which, or else the first character, which is ASCII in JSON.
     Utf16,
+    Utf16Little,
     Utf16Big,
     Unknown,
 }
 
 pub(super) fn rule(head: &Head<'_>) -> BodyRule {
     match charset(head) {
-        Some(Charset::Utf8 | Charset::Utf16 | Charset::Utf16Big) => BodyRule::Collect {
+        Some(Charset::Unknown) | None => BodyRule::Ignore,
+        Some(_) => BodyRule::Collect {
             limit: limits::REST_SESSIONS_BODY_BYTES,
             inflate: true,
         },
-        Some(Charset::Unknown) | None => BodyRule::Ignore,
     }
 }
 
 /// The text of a request's JSON body in UTF-8, without a byte order mark; empty when there is none.
-/// What is no UTF-8 becomes U+FFFD.
+/// What does not decode becomes U+FFFD.
 pub(super) fn text<'r>(request: &Request<'r>) -> Result<Cow<'r, [u8]>, Problem> {
+    let body = request.body;
     match charset(&request.head) {
         None => Ok(Cow::Borrowed(&[])),
         Some(Charset::Unknown) => Err(Problem::Charset),
-        Some(Charset::Utf16) => Ok(utf16(request.body, false)),
-        Some(Charset::Utf16Big) => Ok(utf16(request.body, true)),
-        Some(Charset::Utf8) => {
-            let body = request.body;
-            let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-            Ok(match String::from_utf8_lossy(body) {
-                Cow::Borrowed(_) => Cow::Borrowed(body),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            })
+        Some(Charset::Utf8) => Ok(utf8(body)),
+        Some(Charset::Utf16Little) => Ok(utf16(body, false)),
+        Some(Charset::Utf16Big) => Ok(utf16(body, true)),
+        Some(Charset::Utf16) => {
+            let big = matches!(body, [0xfe, 0xff, ..] | [0, _, ..]);
+            Ok(utf16(body, big))
         }
     }
 }
 
+fn utf8(body: &[u8]) -> Cow<'_, [u8]> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match String::from_utf8_lossy(body) {
+        Cow::Borrowed(_) => Cow::Borrowed(body),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 fn utf16<'r>(body: &[u8], big: bool) -> Cow<'r, [u8]> {
-    let (big, body) = match body {
-        [0xfe, 0xff, rest @ ..] => (true, rest),
-        [0xff, 0xfe, rest @ ..] => (false, rest),
-        // JSON starts with an ASCII character.
-        [0, _, ..] => (true, body),
-        _ => (big, body),
-    };
     let (pairs, _) = body.as_chunks::<2>();
-    let units = pairs.iter().map(|[first, second]| match big {
-        true => u16::from(*first) << 8 | u16::from(*second),
-        false => u16::from(*second) << 8 | u16::from(*first),
+    let pairs = match (pairs, big) {
+        ([[0xfe, 0xff], rest @ ..], true) | ([[0xff, 0xfe], rest @ ..], false) => rest,
+        (pairs, _) => pairs,
+    };
+    let units = pairs.iter().map(|[first, second]| {
+        let (high, low) = if big {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        u16::from(*high) << 8 | u16::from(*low)
     });
     let text: String = char::decode_utf16(units)
         .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
@@ -144,7 +153,8 @@ fn charset(head: &Head<'_>) -> Option<Charset> {
     let named = json_charset(head.field("content-type").filter(|_| has_body)?)?;
     Some(match named.to_ascii_lowercase().as_slice() {
         b"" | b"utf-8" => Charset::Utf8,
-        b"utf-16" | b"utf-16le" => Charset::Utf16,
+        b"utf-16" => Charset::Utf16,
+        b"utf-16le" => Charset::Utf16Little,
         b"utf-16be" => Charset::Utf16Big,
         _ => Charset::Unknown,
     })
@@ -313,6 +323,11 @@ mod tests {
         assert_eq!(read(utf16, b"\0[\0]").unwrap(), "[]");
         assert_eq!(read(utf16, b"\xfe\xff\0[\0]").unwrap(), "[]");
         assert_eq!(read(utf16, b"\xff\xfe[\0]\0").unwrap(), "[]");
+        let little = "application/json; charset=UTF-16LE";
+        assert_eq!(read(little, b"\xff\xfe[\0]\0").unwrap(), "[]");
+        assert_eq!(read(little, b"\0[\0]").unwrap(), "\u{5b00}\u{5d00}");
+        let big = "application/json; charset=utf-16be";
+        assert_eq!(read(big, b"\xfe\xff\0[\0]").unwrap(), "[]");
         assert!(parse(read(utf16, b"{\"a\":1}").unwrap().as_bytes()).is_err());
         for charset in ["utf8", "iso-8859-1", "us-ascii", "utf-32", "x"] {
             let content_type = format!("application/json; charset={charset}");

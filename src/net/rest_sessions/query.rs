@@ -67,19 +67,20 @@ struct Entry<'q> {
 }
 
 /// What became of the values of one name.
+#[derive(Clone)]
 enum Shape<'q> {
     Text(Cow<'q, str>),
     /// A list, with holes where an index was left out.
-    List(Vec<Option<Cow<'q, str>>>),
+    List(Vec<Option<Shape<'q>>>),
     /// Anything with named parts.
     Object,
 }
 
 impl<'q> Entry<'q> {
     fn into_shape(self) -> Shape<'q> {
-        let mut values = self.values;
+        let mut values: Vec<_> = self.values.into_iter().map(Shape::Text).collect();
         let leaf = match values.pop() {
-            Some(only) if values.is_empty() => Shape::Text(only),
+            Some(only) if values.is_empty() => only,
             last => Shape::List(values.into_iter().chain(last).map(Some).collect()),
         };
         let brackets: Vec<&str> = brackets_of(&self.key).collect();
@@ -92,18 +93,22 @@ impl<'q> Shape<'q> {
     fn inside(self, bracket: &str) -> Self {
         if bracket.is_empty() {
             return match self {
-                Self::List(elements) => Self::List(elements),
-                other @ (Self::Text(_) | Self::Object) => Self::List(vec![Some(other.into_text())]),
+                list @ Self::List(_) => list,
+                other @ (Self::Text(_) | Self::Object) => Self::List(vec![Some(other)]),
             };
         }
         match bracket.parse::<usize>() {
             Ok(index) if index <= INDEX_MAX && index.to_string() == bracket => {
                 let mut elements = vec![None; index];
-                elements.push(Some(self.into_text()));
+                elements.push(Some(self));
                 Self::List(elements)
             }
             Ok(_) | Err(_) => Self::Object,
         }
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
     }
 
     /// As JavaScript turns it into text.
@@ -111,7 +116,11 @@ impl<'q> Shape<'q> {
         match self {
             Self::Text(text) => text,
             Self::List(elements) => {
-                let present: Vec<_> = elements.into_iter().flatten().collect();
+                let present: Vec<_> = elements
+                    .into_iter()
+                    .flatten()
+                    .map(Self::into_text)
+                    .collect();
                 Cow::Owned(present.join(","))
             }
             Self::Object => Cow::Borrowed(OBJECT),
@@ -124,29 +133,40 @@ fn merge<'q>(former: Shape<'q>, latter: Shape<'q>) -> Shape<'q> {
     match (former, latter) {
         (former, Shape::Text(text)) if text.is_empty() => former,
         (Shape::Object, _) | (Shape::List(_), Shape::Object) => Shape::Object,
-        (Shape::Text(text), Shape::List(mut elements)) => {
-            elements.insert(0, Some(text));
+        (former @ Shape::Text(_), Shape::List(mut elements)) => {
+            elements.insert(0, Some(former));
             Shape::List(elements)
         }
-        (former @ Shape::Text(_), latter) => {
-            Shape::List(vec![Some(former.into_text()), Some(latter.into_text())])
-        }
-        (Shape::List(mut elements), Shape::Text(text)) => {
-            elements.push(Some(text));
+        (former @ Shape::Text(_), latter) => Shape::List(vec![Some(former), Some(latter)]),
+        (Shape::List(mut elements), latter @ Shape::Text(_)) => {
+            elements.push(Some(latter));
             Shape::List(elements)
         }
         (Shape::List(mut elements), Shape::List(more)) => {
             for (place, element) in more.into_iter().enumerate() {
-                let Some(element) = element else { continue };
-                elements.resize(elements.len().max(place + 1), None);
-                match elements.get_mut(place) {
-                    Some(hole @ None) => *hole = Some(element),
-                    Some(Some(_)) | None => elements.push(Some(element)),
+                if let Some(element) = element {
+                    put(&mut elements, place, element);
                 }
             }
             Shape::List(elements)
         }
     }
+}
+
+/// Puts an element into a list at its place: into a hole there, together with a list or object
+/// there, else at the end.
+fn put<'q>(elements: &mut Vec<Option<Shape<'q>>>, place: usize, element: Shape<'q>) {
+    elements.resize(elements.len().max(place + 1), None);
+    let held = elements.get_mut(place).and_then(Option::take);
+    let (kept, added) = match held {
+        None => (element, None),
+        Some(held) if held.is_text() || element.is_text() => (held, Some(element)),
+        Some(held) => (merge(held, element), None),
+    };
+    if let Some(slot) = elements.get_mut(place) {
+        *slot = Some(kept);
+    }
+    elements.extend(added.map(Some));
 }
 
 /// Key and value of a part. The '=' behind a closing bracket counts before any other.
@@ -290,6 +310,8 @@ mod tests {
             ("ip[][][][][][]=1", "[object Object]"),
             ("[ip]=1", "1"),
             ("[ip][]=1&[ip][]=2", "1,2"),
+            ("ip[1][2]=x&ip[1][a]=y&ip[0]=z", "z,[object Object]"),
+            ("ip[0][0]=1&ip[0][1]=2&ip[0][1]=3&ip[0]=4", "1,2,3,4"),
             ("ip[a]b=1", "[object Object]"),
             ("ip[a=b]=1", "[object Object]"),
         ] {

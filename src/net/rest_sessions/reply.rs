@@ -59,7 +59,7 @@ pub(super) fn options(methods: Methods, reply: &mut Response<'_>) {
 /// there through another door, is left out.
 pub(super) fn write_session(session: &SessionView<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"id\":");
-    string::write_text(session.user.unwrap_or_default(), out);
+    string::write_text(session.user().unwrap_or_default(), out);
     out.extend_from_slice(b",\"r\":");
     write_number(session.reads, out);
     out.extend_from_slice(b",\"w\":");
@@ -69,10 +69,10 @@ pub(super) fn write_session(session: &SessionView<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"idle\":");
     write_number(session.idle_seconds, out);
     out.extend_from_slice(b",\"ip\":");
-    string::write_text(session.ip.unwrap_or_default(), out);
-    if session.content_type == ContentType::JSON_OBJECT && !session.data.is_empty() {
+    string::write_text(session.ip().unwrap_or_default(), out);
+    if session.content_type == ContentType::JSON_OBJECT && !session.data().is_empty() {
         out.extend_from_slice(b",\"d\":");
-        out.extend_from_slice(session.data);
+        out.extend_from_slice(session.data());
     }
     out.push(b'}');
 }

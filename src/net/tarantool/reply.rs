@@ -141,12 +141,12 @@ pub(super) struct SessionObject<'a> {
 
 impl<'a> SessionObject<'a> {
     /// The object of a view whose token is known otherwise.
-    pub(super) fn of_view(view: &SessionView<'a>, token: Option<&'a [u8]>) -> Self {
+    pub(super) fn of_view(view: &'a SessionView<'_>, token: Option<&'a [u8]>) -> Self {
         Self {
-            ip: view.ip,
-            extra: extra::shown(view.content_type, view.data),
-            user: view.user,
-            created: view.created,
+            ip: view.ip(),
+            extra: extra::shown(view.content_type, view.data()),
+            user: view.user(),
+            created: view.created(),
             active: view.last_active,
             token,
         }

@@ -211,6 +211,7 @@ fn pack(number: u32, count: i64) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test code")]
 mod tests {
     use super::Counts;
 

@@ -1,5 +1,7 @@
 //! The wheel against a sorted list: all small schedules, and long random ones.
 
+#![expect(clippy::cast_possible_truncation, reason = "test code")]
+
 use super::{Links, REACH, Wheel};
 
 /// A wheel beside the naive list that it must agree with.

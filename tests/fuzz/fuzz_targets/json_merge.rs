@@ -13,7 +13,8 @@ fn canonical(text: &[u8]) -> Option<Vec<u8>> {
     let mut copy = Vec::new();
     canonical::write(value, number::write_exact, &mut copy);
     let again = parse(&copy, &Bounds::default()).expect("a canonical copy is JSON");
-    assert_eq!(again.kind(), parse(text, &Bounds::default()).expect("parsed before").kind());
+    let overflowed = value.kind() == Kind::Number && again.kind() == Kind::Null;
+    assert!(again.kind() == value.kind() || overflowed);
     let mut twice = Vec::new();
     canonical::write(again, number::write_exact, &mut twice);
     assert_eq!(copy, twice, "a canonical copy is its own copy");

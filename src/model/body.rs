@@ -6,28 +6,28 @@
 //! A length + 1 of zero is "not given".
 
 use crate::clock::Millis;
-use crate::model::U48;
+use crate::model::u48::U48;
 
 /// The parts of a body block.
 #[derive(Clone, Copy)]
-pub(super) struct Body<'a> {
-    pub(super) created: Millis,
-    pub(super) user: Option<&'a str>,
-    pub(super) ip: Option<&'a str>,
-    pub(super) sealed: &'a [u8],
-    pub(super) data: &'a [u8],
+pub(crate) struct Body<'a> {
+    pub(crate) created: Millis,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) ip: Option<&'a str>,
+    pub(crate) sealed: &'a [u8],
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Body<'a> {
     /// Bytes of the block.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         let (user, ip) = (self.user.unwrap_or_default(), self.ip.unwrap_or_default());
         let lengths: usize = self.lengths().into_iter().map(varint_length).sum();
         lengths + 6 + user.len() + ip.len() + self.sealed.len() + self.data.len()
     }
 
     /// Writes the block to the front of `out`, which has at least [`Body::length`] bytes.
-    pub(super) fn write(&self, mut out: &mut [u8]) {
+    pub(crate) fn write(&self, mut out: &mut [u8]) {
         for length in self.lengths() {
             out = put_varint(out, length);
         }
@@ -41,7 +41,7 @@ impl<'a> Body<'a> {
     }
 
     /// Reads a block that [`Body::write`] wrote; bytes behind it are ignored.
-    pub(super) fn read(block: &'a [u8]) -> Self {
+    pub(crate) fn read(block: &'a [u8]) -> Self {
         let mut at = block;
         let data = take_varint(&mut at);
         let user = take_varint(&mut at);
@@ -80,7 +80,7 @@ fn varint_length(value: usize) -> usize {
 
 fn put_varint(out: &mut [u8], value: usize) -> &mut [u8] {
     debug_assert!(value < 1 << 21, "lengths are bounded by 1 MiB");
-    let low = |shift: usize| (value >> shift & 0x7f) as u8;
+    let low = |shift: usize| u8::try_from(value >> shift & 0x7f).unwrap_or(0);
     match varint_length(value) {
         1 => put(out, &[low(0)]),
         2 => put(out, &[low(0) | 0x80, low(7)]),
