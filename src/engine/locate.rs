@@ -10,6 +10,9 @@ use super::{Engine, Key};
 use crate::model::{AppName, Tag};
 use crate::store::{App, Lookup};
 
+/// Sessions whose misses are waited for together.
+const BATCH: usize = 16;
+
 /// Where a session would be: its app and the tag of its token. Says nothing about whether it lives.
 pub struct Located {
     app: Arc<App>,
@@ -32,9 +35,13 @@ impl Engine {
     }
 
     /// Brings what reads of these sessions will need into the processor's cache. Changes nothing.
-    pub fn warm<'l>(&self, sessions: impl IntoIterator<Item = &'l Located>) {
-        for located in sessions {
-            self.store.warm(located.tag);
+    pub fn warm(&self, sessions: &[Located]) {
+        for batch in sessions.chunks(BATCH) {
+            let mut tags = [Tag { high: 0, low: 0 }; BATCH];
+            for (tag, located) in tags.iter_mut().zip(batch) {
+                *tag = located.tag;
+            }
+            self.store.warm(tags.get(..batch.len()).unwrap_or_default());
         }
     }
 

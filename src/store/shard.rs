@@ -78,18 +78,14 @@ impl Shard {
             .copied()
     }
 
-    /// Reads a line of the record and of the body that a session with this tag probably has.
-    pub(super) fn warm(&self, tag: Tag) -> u32 {
-        let Some(&slot) = self.table.iter_hash(tag.high).next() else {
-            return 0;
-        };
-        let record = self.record(slot);
-        let block = if record.is_alive() {
-            self.body_block(slot)
-        } else {
-            &[]
-        };
-        record.user ^ block.first().copied().map_or(0, u32::from)
+    /// The slot that a session with this tag most likely has, told without reading a record.
+    pub(super) fn likely_slot(&self, tag: Tag) -> Option<u32> {
+        self.table.iter_hash(tag.high).next().copied()
+    }
+
+    /// The body block in a slot, empty where no session is.
+    pub(super) fn living_body(&self, slot: u32) -> &[u8] {
+        self.living(slot).map_or(&[], |_| self.body_block(slot))
     }
 
     /// The record in a slot.
