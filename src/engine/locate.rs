@@ -35,13 +35,19 @@ impl Engine {
     }
 
     /// Brings what reads of these sessions will need into the processor's cache. Changes nothing.
-    pub fn warm(&self, sessions: &[Located]) {
-        for batch in sessions.chunks(BATCH) {
+    pub fn warm<'l>(&self, sessions: impl IntoIterator<Item = &'l Located>) {
+        let mut sessions = sessions.into_iter().map(|located| located.tag);
+        loop {
             let mut tags = [Tag { high: 0, low: 0 }; BATCH];
-            for (tag, located) in tags.iter_mut().zip(batch) {
-                *tag = located.tag;
+            let mut filled = 0;
+            for (place, tag) in tags.iter_mut().zip(sessions.by_ref()) {
+                *place = tag;
+                filled += 1;
             }
-            self.store.warm(tags.get(..batch.len()).unwrap_or_default());
+            self.store.warm(tags.get(..filled).unwrap_or_default());
+            if filled < BATCH {
+                return;
+            }
         }
     }
 
