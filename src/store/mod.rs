@@ -1,7 +1,7 @@
 //! Sessions in memory: shards, wheel, time index, and the indexes by user and IP.
 //!
 //! The store decides nothing: the engine looks under a shard's lock, builds a `Change`, and
-//! [`Store::apply`] carries it out, live and in replay alike. It reads no clock and does no I/O.
+//! `Store::apply` carries it out, live and in replay alike. It reads no clock and does no I/O.
 //!
 //! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
 //! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index.

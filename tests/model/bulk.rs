@@ -1,0 +1,120 @@
+//! The verbs on many sessions: lists, counts, kills.
+
+use cloakroom::engine::{ListCursor, ListProgress, Scope};
+
+use super::Driver;
+use super::facts::Facts;
+use crate::twin::{Session, Twin, at};
+
+impl Driver {
+    pub(super) fn remove_matching(&mut self) {
+        let app = self.app();
+        let (user, ip) = (self.user(), self.ip());
+        let scope = match (&user, &ip) {
+            (Some(user), _) => Scope::User(user),
+            (None, Some(ip)) => Scope::Ip(ip),
+            (None, None) => return,
+        };
+        let (mut cursor, mut removed) = (ListCursor::default(), 0);
+        loop {
+            let (progress, reply) =
+                self.engine
+                    .remove_matching(at(self.now), Self::name(app), scope, &mut cursor);
+            removed += reply.answer;
+            if progress == ListProgress::Done {
+                break;
+            }
+        }
+        let mut expected = 0;
+        let now = self.now;
+        while let Some(found) = self
+            .twin
+            .sessions
+            .iter()
+            .position(|s| s.app == app && now < s.deadline() && in_scope(s, scope))
+        {
+            self.twin.remove(found);
+            expected += 1;
+        }
+        assert_eq!(removed, expected);
+    }
+
+    pub(super) fn remove_app(&mut self) {
+        let app = self.app();
+        self.twin.settle(self.now);
+        let removed = self.engine.remove_app(at(self.now), Self::name(app));
+        self.compare_count(removed.answer, |twin| twin.clone().remove_app(app));
+        self.twin.remove_app(app);
+    }
+
+    /// A count may or may not include what expired within the present second.
+    fn compare_count(&self, counted: u64, count: impl Fn(&Twin) -> u64) {
+        let most = count(&self.twin);
+        if counted == most {
+            return;
+        }
+        let mut rest = self.twin.clone();
+        rest.remove_expired(self.now);
+        assert!(
+            (count(&rest)..most).contains(&counted),
+            "{counted} of at most {most}"
+        );
+    }
+
+    pub(super) fn list(&mut self) {
+        let app = self.app();
+        let (user, ip) = (self.user(), self.ip());
+        let since = self.now.saturating_sub(self.dice.roll(4_000_000)) / 1000 * 1000;
+        let scope = match (self.dice.roll(3), &user, &ip) {
+            (0, Some(user), _) => Scope::User(user),
+            (1, _, Some(ip)) => Scope::Ip(ip),
+            _ => Scope::ActiveSince(at(since)),
+        };
+        let mut seen = Vec::new();
+        let mut cursor = ListCursor::default();
+        while self.engine.list(
+            at(self.now),
+            Self::name(app),
+            scope,
+            &mut cursor,
+            &mut |view| {
+                seen.push(Facts::of_view(view));
+            },
+        ) == ListProgress::More
+        {}
+        if matches!(scope, Scope::ActiveSince(_)) {
+            let newest_first = seen
+                .windows(2)
+                .all(|w| w[0].last / 1000 >= w[1].last / 1000);
+            assert!(newest_first, "the most recently active come first");
+        }
+        let now = self.now;
+        let mut expected: Vec<Facts> = self
+            .twin
+            .living(app, now)
+            .filter(|s| in_scope(s, scope))
+            .map(|s| Facts::of_twin(s, now))
+            .collect();
+        seen.sort();
+        expected.sort();
+        assert_eq!(seen, expected);
+    }
+
+    pub(super) fn activity(&mut self) {
+        let app = self.app();
+        let window = [10, 600, 3_600, 3_601, 86_400, 90_000, 2_592_000][self.dice.roll(7) as usize];
+        self.twin.settle(self.now);
+        let counted = self.engine.activity(at(self.now), Self::name(app), window);
+        let now = self.now;
+        self.compare_count(counted, |twin| twin.activity(app, now, window));
+    }
+}
+
+fn in_scope(session: &Session, scope: Scope<'_>) -> bool {
+    match scope {
+        Scope::User(user) => session.user.as_deref() == Some(user),
+        // The first app keeps no index by IP.
+        Scope::Ip(ip) => session.app > 0 && session.ip.as_deref() == Some(ip),
+        Scope::ActiveSince(since) => session.last / 1000 >= since.seconds(),
+    }
+}
