@@ -73,10 +73,15 @@ pub fn create(engine: &Engine, now: u64, n: u64, life: Life) {
         .expect("room for the session");
 }
 
-/// `count` sessions of a month's life, spread over `seconds` seconds from [`START`] on.
+/// Sessions 0 to `count` of a month's life, spread over `seconds` seconds from [`START`] on.
 pub fn populate(engine: &Engine, count: u64, seconds: u64) {
+    populate_from(engine, 0, count, seconds);
+}
+
+/// The same without those before `first`.
+pub fn populate_from(engine: &Engine, first: u64, count: u64, seconds: u64) {
     let life = Life::whole_seconds(30 * 86_400);
-    for n in 0..count {
+    for n in first..count {
         create(engine, START + n * seconds * 1000 / count, n, life);
     }
 }
