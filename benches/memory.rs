@@ -91,7 +91,10 @@ fn main() {
         return measure(sessions, ip_index == "true");
     }
     let titles: String = COLUMNS.iter().map(|c| format!(" {c:>9}")).collect();
-    println!("bytes per session\n{:>9} {:>8}{titles}", "sessions", "IP index");
+    println!(
+        "bytes per session\n{:>9} {:>8}{titles}",
+        "sessions", "IP index"
+    );
     let program = std::env::current_exe().expect("a path");
     for ip_index in [false, true] {
         for sessions in SESSIONS {

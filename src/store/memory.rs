@@ -8,9 +8,9 @@ use crate::store::{Store, locked, read_locked};
 /// Bytes of a session besides its body: record 64, wheel link 8, hash slot and table slack 11,
 /// time index entry with its share of stale ones 8.
 const SESSION_BYTES: usize = 91;
-/// Bytes that a session's place in a directory takes: links 8, and for a name of its own node 16,
-/// hash slot and slack 11, cell 8.
-const NAME_BYTES: usize = 43;
+/// Bytes that a session's place in a directory takes: for a name of its own node 12, cell 4, hash
+/// slot and slack 11; for one that it shares its neighbours 8.
+const NAME_BYTES: usize = 35;
 
 /// Bytes of all living sessions, changed with each of them.
 #[derive(Default)]
