@@ -18,6 +18,7 @@ mod population;
 use std::process::Command;
 
 use cloakroom::engine::MemoryUse;
+use cloakroom::model::Life;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -68,9 +69,10 @@ fn columns(resident: u64, used: &MemoryUse) -> [u64; COLUMNS.len()] {
 fn measure(sessions: u64, ip_index: bool) {
     let engine = population::engine(ip_index);
     // The first session makes the app and what threads keep for themselves.
-    population::populate(&engine, 1, 1);
+    let life = Life::whole_seconds(30 * 86_400);
+    population::populate(&engine, 0..1, 1, life);
     let (before, empty) = (resident(), engine.memory_use());
-    population::populate_from(&engine, 1, sessions, sessions / SESSIONS_PER_SECOND);
+    population::populate(&engine, 1..sessions, sessions / SESSIONS_PER_SECOND, life);
     let (after, full) = (resident(), engine.memory_use());
     let added = full.sessions - empty.sessions;
     let row = columns(after.saturating_sub(before), &full)
