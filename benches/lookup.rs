@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use cloakroom::clock::Millis;
 use cloakroom::engine::{Engine, Key, Located, Read};
-use cloakroom::model::SessionView;
+use cloakroom::model::{Life, SessionView};
 use hashbrown::HashTable;
 use population::{START, app, mix};
 
@@ -169,7 +169,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     let engine = population::engine(false);
-    population::populate(&engine, SESSIONS, 3_600);
+    let life = Life::whole_seconds(30 * 86_400);
+    population::populate(&engine, 0..SESSIONS, 3_600, life);
     let bare = Bare::new();
     let mut reads = Reads {
         engine: &engine,

@@ -15,6 +15,7 @@ mod check;
 mod directory;
 mod list;
 mod memory;
+mod neighbours;
 mod record;
 mod shard;
 mod sweep;
