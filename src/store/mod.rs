@@ -13,6 +13,7 @@ mod arena;
 mod cells;
 mod check;
 mod directory;
+mod growth;
 mod list;
 mod memory;
 mod neighbours;
