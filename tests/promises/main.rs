@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     reason = "a test stops at the first thing that is not as it should be"
@@ -17,6 +16,7 @@ mod kill_all;
 mod races;
 #[path = "../model/recorder.rs"]
 mod recorder;
+mod replay;
 mod served;
 mod stampede;
 mod storms;
