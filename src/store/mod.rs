@@ -13,7 +13,6 @@ mod arena;
 mod cells;
 mod check;
 mod directory;
-mod growth;
 mod list;
 mod memory;
 mod neighbours;
