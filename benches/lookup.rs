@@ -23,8 +23,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use cloakroom::clock::Millis;
-use cloakroom::engine::{Engine, Key, Read};
-use cloakroom::model::SessionView;
+use cloakroom::engine::{Engine, Key, Located, Read};
+use cloakroom::model::{Life, SessionView};
 use hashbrown::HashTable;
 use population::{START, app, mix};
 
@@ -34,7 +34,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SESSIONS: u64 = 1_000_000;
 const ROUNDS: usize = 9;
 const BATCH: usize = 16;
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "bare look-up and record, dependent",
     "get and touch, same second, dependent",
     "get and touch, new second, dependent",
@@ -42,6 +42,7 @@ const NAMES: [&str; 7] = [
     "get and touch, same second, batches of 16",
     "the same with user, IP and data, dependent",
     "the same with user, IP and data, batches",
+    "get and touch, batches of 16, not located",
 ];
 
 /// The baseline: a table of record numbers, and records of one cache line.
@@ -85,20 +86,20 @@ struct Reads<'e> {
 impl Reads<'_> {
     /// Reads and touches; the body is not looked at.
     fn touch(&self, n: u64) -> u64 {
-        self.read(n, |view| view.handle.0 ^ view.reads)
+        self.read(Key::Token(&population::token(n)), |view| {
+            view.handle.0 ^ view.reads
+        })
     }
 
     /// Reads and touches, and looks at everything that a reply shows.
     fn reply(&self, n: u64) -> u64 {
-        self.read(n, |view| {
+        self.read(Key::Token(&population::token(n)), |view| {
             let texts = view.user().map_or(0, str::len) + view.ip().map_or(0, str::len);
             view.reads ^ (texts + view.data().len()) as u64
         })
     }
 
-    fn read(&self, n: u64, answer: impl Fn(&SessionView<'_>) -> u64) -> u64 {
-        let token = population::token(n);
-        let key = Key::Token(&token);
+    fn read(&self, key: Key<'_>, answer: impl Fn(&SessionView<'_>) -> u64) -> u64 {
         let reply = self
             .engine
             .read(Millis(self.now), app(), key, Read::Touch, answer);
@@ -125,6 +126,28 @@ fn dependent(order: &[u64], zero: u64, mut step: impl FnMut(u64) -> u64) -> f64 
     begin.elapsed().as_nanos() as f64 / order.len() as f64
 }
 
+/// Nanoseconds per operation in batches of independent sessions, as a connection does its pipelined
+/// requests: all are located, then looked at, then read.
+fn located(order: &[u64], zero: u64, reads: &Reads<'_>) -> f64 {
+    let begin = Instant::now();
+    let mut last = 0;
+    let mut located: Vec<Located> = Vec::with_capacity(BATCH);
+    for batch in order.chunks(BATCH) {
+        let before = last & zero;
+        located.extend(
+            batch
+                .iter()
+                .filter_map(|n| reads.engine.locate(app(), &population::token(n ^ before))),
+        );
+        reads.engine.warm(&located);
+        for key in located.drain(..) {
+            last ^= reads.read(Key::Located(&key), |view| view.handle.0 ^ view.reads);
+        }
+    }
+    black_box(last);
+    begin.elapsed().as_nanos() as f64 / order.len() as f64
+}
+
 /// Nanoseconds per operation in batches of independent sessions.
 fn batched(order: &[u64], zero: u64, mut step: impl FnMut(u64) -> u64) -> f64 {
     let begin = Instant::now();
@@ -146,7 +169,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     let engine = population::engine(false);
-    population::populate(&engine, SESSIONS, 3_600);
+    let life = Life::whole_seconds(30 * 86_400);
+    population::populate(&engine, 0..SESSIONS, 3_600, life);
     let bare = Bare::new();
     let mut reads = Reads {
         engine: &engine,
@@ -160,7 +184,8 @@ fn main() {
         rows[2].push(dependent(&order, zero, |n| reads.touch(n)));
         rows[1].push(dependent(&order, zero, |n| reads.touch(n)));
         rows[3].push(batched(&order, zero, |n| bare.read(n)));
-        rows[4].push(batched(&order, zero, |n| reads.touch(n)));
+        rows[4].push(located(&order, zero, &reads));
+        rows[7].push(batched(&order, zero, |n| reads.touch(n)));
         rows[5].push(dependent(&order, zero, |n| reads.reply(n)));
         rows[6].push(batched(&order, zero, |n| reads.reply(n)));
         while engine.sweep(Millis(reads.now), 1_024).more {}

@@ -38,18 +38,22 @@ struct Running {
 impl Running {
     fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = command(arguments, variables).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut lines = Vec::new();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut running = Self {
+            child,
+            out,
+            lines: Vec::new(),
+        };
         loop {
             let mut line = String::new();
-            if out.read_line(&mut line).unwrap() == 0 {
-                panic!("{}", read(child.stderr.take().unwrap()));
+            if running.out.read_line(&mut line).unwrap() == 0 {
+                panic!("{}", read(running.child.stderr.take().unwrap()));
             }
             let line = line.trim_end_matches('\n').to_owned();
             if line == "ready" {
-                return Self { child, out, lines };
+                return running;
             }
-            lines.push(line);
+            running.lines.push(line);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The sessions that every benchmark measures: 64-character token, 16-character user, one session
 //! per user, IPv4 text, 60 bytes of data.
 
+use std::ops::Range;
+
 use cloakroom::clock::Millis;
 use cloakroom::engine::{Engine, EngineConfig, NewSession, NewToken, OsRandomness};
 use cloakroom::model::{AppName, ContentType, Keys, Life};
@@ -51,32 +53,48 @@ pub fn token(n: u64) -> [u8; 64] {
     token
 }
 
-/// Creates session number `n` at `now`.
-pub fn create(engine: &Engine, now: u64, n: u64, life: Life) {
-    let user = format!("user-{n:011}");
-    let bits = mix(n);
-    let byte = |shift: u32| bits >> shift & 255;
-    let ip = format!("{}.{}.{}.{}", byte(0), byte(8), byte(16), byte(24));
-    let new = NewSession {
-        app: app(),
-        token: NewToken::Chosen(&token(n)),
-        keep_token: false,
-        user: Some(&user),
-        ip: Some(&ip),
-        life,
-        no_resave: false,
-        content_type: ContentType::JSON_OBJECT,
-        data: DATA,
-    };
-    engine
-        .create(Millis(now), &new)
-        .expect("room for the session");
+/// What a session is created from.
+pub struct Newcomer {
+    token: [u8; 64],
+    user: String,
+    ip: String,
 }
 
-/// `count` sessions of a month's life, spread over `seconds` seconds from [`START`] on.
-pub fn populate(engine: &Engine, count: u64, seconds: u64) {
-    let life = Life::whole_seconds(30 * 86_400);
-    for n in 0..count {
-        create(engine, START + n * seconds * 1000 / count, n, life);
+impl Newcomer {
+    /// Session number `n`.
+    pub fn new(n: u64) -> Self {
+        let bits = mix(n);
+        let byte = |shift: u32| bits >> shift & 255;
+        Self {
+            token: token(n),
+            user: format!("user-{n:011}"),
+            ip: format!("{}.{}.{}.{}", byte(0), byte(8), byte(16), byte(24)),
+        }
+    }
+
+    /// Creates the session at `now`.
+    pub fn create(&self, engine: &Engine, now: u64, life: Life) {
+        let new = NewSession {
+            app: app(),
+            token: NewToken::Chosen(&self.token),
+            keep_token: false,
+            user: Some(&self.user),
+            ip: Some(&self.ip),
+            life,
+            no_resave: false,
+            content_type: ContentType::JSON_OBJECT,
+            data: DATA,
+        };
+        engine
+            .create(Millis(now), &new)
+            .expect("room for the session");
+    }
+}
+
+/// Creates sessions by number, spread over `seconds` seconds from [`START`] on.
+pub fn populate(engine: &Engine, numbers: Range<u64>, seconds: u64, life: Life) {
+    let end = numbers.end;
+    for n in numbers {
+        Newcomer::new(n).create(engine, START + n * seconds * 1000 / end, life);
     }
 }

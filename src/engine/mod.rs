@@ -6,12 +6,14 @@
 mod bulk;
 mod create;
 mod edit;
+mod locate;
 mod random;
 mod read;
 mod request;
 
 use std::sync::Arc;
 
+pub use locate::Located;
 pub use random::OsRandomness;
 pub use request::{
     Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Position, Read,
@@ -22,7 +24,7 @@ pub use crate::store::MemoryUse;
 
 use crate::clock::Millis;
 use crate::model::{AppName, Change, Keys, Randomness};
-use crate::store::{App, Applied, Locked, Lookup, Store, StoreConfig};
+use crate::store::{App, Applied, Locked, Store, StoreConfig};
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]
@@ -164,14 +166,6 @@ impl Engine {
 
     fn is_full(&self) -> bool {
         self.store.accounted() >= self.max_memory
-    }
-}
-
-/// Where to look for the session of a key.
-fn lookup(app: &App, key: Key<'_>) -> Lookup {
-    match key {
-        Key::Token(token) => Lookup::Tag(app.keys.tag(token)),
-        Key::Handle(handle) => Lookup::Handle(handle),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a session: the most frequent verb.
 
-use super::{Engine, Key, Read, Reply, at_once, lookup};
+use super::{Engine, Key, Read, Reply, at_once};
 use crate::clock::Millis;
 use crate::model::change::UpdateChange;
 use crate::model::{AppName, Change, SessionView};
@@ -17,10 +17,11 @@ impl Engine {
         how: Read,
         answer: impl FnOnce(&SessionView<'_>) -> R,
     ) -> Reply<Option<R>> {
-        let Some(app) = self.app(app) else {
+        let mut kept = None;
+        let Some((app, lookup)) = self.resolve(app, key, &mut kept) else {
             return at_once(None);
         };
-        let mut locked = self.store.lock(&app, lookup(&app, key), now);
+        let mut locked = self.store.lock(app, lookup, now);
         let Some(record) = locked.record() else {
             return at_once(None);
         };
@@ -32,10 +33,10 @@ impl Engine {
                 reads,
                 ..touch(record, now)
             });
-            (_, wait_for) = self.commit(&app, &mut locked, &change);
+            (_, wait_for) = self.commit(app, &mut locked, &change);
         }
         let answer = locked
-            .view(&app, now)
+            .view(app, now)
             .map(|view| answer(&before.shown_in(view)));
         Reply { answer, wait_for }
     }
@@ -104,8 +105,9 @@ pub(super) fn with_locked<R>(
     key: Key<'_>,
     act: impl FnOnce(&crate::store::App, &mut Locked<'_>) -> R,
 ) -> Option<R> {
-    let app = engine.app(app)?;
-    let mut locked = engine.store.lock(&app, lookup(&app, key), now);
+    let mut kept = None;
+    let (app, lookup) = engine.resolve(app, key, &mut kept)?;
+    let mut locked = engine.store.lock(app, lookup, now);
     locked.record()?;
-    Some(act(&app, &mut locked))
+    Some(act(app, &mut locked))
 }

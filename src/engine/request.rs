@@ -1,5 +1,6 @@
 //! What a verb is asked and what it answers.
 
+use super::locate::Located;
 use crate::clock::Millis;
 use crate::model::json::merge::{MemberOrder, Patch};
 use crate::model::{AppName, ContentType, Handle, Life, Token, TokenStyle};
@@ -65,6 +66,8 @@ impl std::error::Error for Refusal {}
 pub enum Key<'a> {
     /// By its token: what a client shows.
     Token(&'a [u8]),
+    /// By its token, which was hashed before.
+    Located(&'a Located),
     /// By its handle: what lists show.
     Handle(Handle),
 }

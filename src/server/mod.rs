@@ -177,8 +177,9 @@ impl Server {
                 signals::stop_on_signals(shutdown.clone())
                     .map_err(|error| StartError::System("wait for signals", error))?;
             }
-            announce(&self.listeners, out)
-                .map_err(|error| StartError::System("write to standard output", error))?;
+            if let Err(error) = announce(&self.listeners, out) {
+                tracing::warn!(%error, "cannot announce the listeners on standard output");
+            }
             control(self.listeners, &self.service, self.clock, workers, shutdown)
                 .await
                 .map_err(|error| StartError::System("watch the listeners", error))

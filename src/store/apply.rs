@@ -307,7 +307,7 @@ impl Store {
         let before = self
             .users
             .cell(user)
-            .fetch_max(u64::from(second) + 1, Relaxed);
+            .fetch_max(second.saturating_add(1), Relaxed);
         if before == 0 {
             generation.index.users.add(second);
         } else if second_of(before) < second {
@@ -323,8 +323,8 @@ impl Store {
 }
 
 /// The second in a user's cell.
-pub(super) fn second_of(cell: u64) -> u32 {
-    u32::try_from(cell.saturating_sub(1)).unwrap_or(u32::MAX)
+pub(super) fn second_of(cell: u32) -> u32 {
+    cell.saturating_sub(1)
 }
 
 /// How many names of a session stand in directories.

@@ -1,5 +1,6 @@
 //! The apps that have sessions: by name for requests, by number for records.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -14,6 +15,8 @@ use crate::store::{read_locked, write_locked};
 /// An app: it comes with its first session and goes with its last.
 pub(crate) struct App {
     pub(super) id: u16,
+    /// The table it stands in, of all in this process.
+    home: u64,
     name: String,
     pub(crate) keys: AppKeys,
     /// Sessions are also found by IP.
@@ -75,6 +78,11 @@ impl App {
             .is_ok()
     }
 
+    /// Whether the app was dropped with its last session.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.records() == CLOSED
+    }
+
     /// Records of all epochs.
     pub(super) fn records(&self) -> u64 {
         self.records.load(Ordering::Acquire)
@@ -94,6 +102,11 @@ pub(super) fn short(epoch: u32) -> u8 {
     (epoch & 0xff) as u8
 }
 
+thread_local! {
+    /// The app that this thread asked for last: mostly the next request is for the same.
+    static LAST: RefCell<Option<Arc<App>>> = const { RefCell::new(None) };
+}
+
 /// All apps. The lock is a leaf of the lock order: held for one look-up, insert or removal.
 pub(super) struct Apps {
     table: RwLock<Table>,
@@ -101,7 +114,11 @@ pub(super) struct Apps {
     keys: Keys,
     max: usize,
     ip_indexed: Vec<String>,
+    home: u64,
 }
+
+/// Numbers the tables of a process.
+static HOMES: AtomicU64 = AtomicU64::new(0);
 
 struct Table {
     by_name: HashTable<Arc<App>>,
@@ -124,11 +141,26 @@ impl Apps {
             keys,
             max: max.min(usize::from(u16::MAX)),
             ip_indexed,
+            home: HOMES.fetch_add(1, Ordering::Relaxed),
         }
     }
 
     /// The app with this name, if it has sessions.
     pub(super) fn find(&self, name: AppName<'_>) -> Option<Arc<App>> {
+        LAST.with_borrow_mut(|last| {
+            let is_it = |app: &&Arc<App>| {
+                app.home == self.home && app.name == name.as_str() && !app.is_closed()
+            };
+            if let Some(app) = last.as_ref().filter(is_it) {
+                return Some(Arc::clone(app));
+            }
+            let found = self.look_up(name);
+            last.clone_from(&found);
+            found
+        })
+    }
+
+    fn look_up(&self, name: AppName<'_>) -> Option<Arc<App>> {
         let hash = self.hasher.hash_one(name.as_str());
         let table = read_locked(&self.table);
         table
@@ -247,6 +279,7 @@ impl Apps {
         let listed = self.ip_indexed.iter().any(|listed| listed == name.as_str());
         App {
             id,
+            home: self.home,
             name: name.as_str().to_owned(),
             keys: self.keys.of_app(name),
             ip_indexed: name == AppName::TARANTOOL || listed,

@@ -1,6 +1,6 @@
 //! Variable-sized byte blocks of one shard, addressed by 32 bits.
 //!
-//! Small blocks are cut from 4 KiB chunks in units of 8 bytes; a freed block waits in the list of
+//! Small blocks are cut from 4 KiB chunks in units of 4 bytes; a freed block waits in the list of
 //! its exact size. There is no merging of neighbours: when an arena holds more freed than used
 //! bytes, the shard moves what lives into a fresh arena and drops this one (`compaction` in
 //! `shard.rs`), which also gives memory back after a great kill.
@@ -10,7 +10,7 @@
     reason = "addresses come from this arena's own allocations"
 )]
 
-const UNIT: usize = 8;
+const UNIT: usize = 4;
 const CHUNK_BYTES: usize = 4096;
 const UNITS_PER_CHUNK: usize = CHUNK_BYTES / UNIT;
 /// Largest block cut from a chunk; larger ones are allocations of their own.
@@ -25,7 +25,7 @@ pub(super) struct Arena {
     /// First unused unit of the last chunk.
     fresh: usize,
     /// Heads of the lists of freed blocks, by size in units.
-    freed: Box<[u32]>,
+    freed: Vec<u32>,
     large: Vec<Box<[u8]>>,
     large_freed: Vec<u32>,
     used_bytes: usize,
@@ -37,7 +37,7 @@ impl Arena {
         Self {
             chunks: Vec::new(),
             fresh: UNITS_PER_CHUNK,
-            freed: Box::default(),
+            freed: Vec::new(),
             large: Vec::new(),
             large_freed: Vec::new(),
             used_bytes: 0,
@@ -54,9 +54,10 @@ impl Arena {
         }
     }
 
-    /// Bytes in living blocks.
-    pub(super) fn used_bytes(&self) -> usize {
-        self.used_bytes
+    /// Bytes of chunks and large blocks, used or not.
+    pub(super) fn allocated_bytes(&self) -> usize {
+        let large: usize = self.large.iter().map(|block| block.len()).sum();
+        self.chunks.len() * CHUNK_BYTES + large + self.freed.capacity() * size_of::<u32>()
     }
 
     /// More is freed than used, by enough to be worth moving.
@@ -87,7 +88,7 @@ impl Arena {
         }
         let address = (self.chunks.len() - 1) * UNITS_PER_CHUNK + self.fresh;
         self.fresh += units;
-        // 2^31 units of 8 bytes are 16 GiB in one of 1,024 shards.
+        // 2^31 units of 4 bytes are 8 GiB in one of 1,024 shards.
         u32::try_from(address).unwrap_or(END)
     }
 
@@ -155,8 +156,8 @@ impl Arena {
     }
 
     fn push_freed(&mut self, address: u32, units: usize) {
-        if self.freed.is_empty() {
-            self.freed = vec![END; CLASSES].into_boxed_slice();
+        if self.freed.len() <= units {
+            self.freed.resize(units + 1, END);
         }
         let next = self.freed[units].to_le_bytes();
         self.get_mut(address, 4).copy_from_slice(&next);
@@ -200,7 +201,8 @@ mod tests {
             }
         }
         let used: usize = blocks.iter().map(|b| Arena::cost(b.1)).sum();
-        assert_eq!(arena.used_bytes(), used);
+        assert_eq!(arena.used_bytes, used);
+        assert!(arena.allocated_bytes() >= used);
         for (address, length, fill) in blocks {
             assert!(
                 arena.get(address, length)[..length]
@@ -215,7 +217,7 @@ mod tests {
         let mut arena = Arena::new();
         let first = arena.allocate(100);
         arena.free(first, 100);
-        assert_eq!(arena.allocate(97), first);
+        assert_eq!(arena.allocate(98), first);
         let large = arena.allocate(SMALL_BYTES + 1);
         arena.free(large, SMALL_BYTES + 1);
         assert_eq!(arena.allocate(SMALL_BYTES * 3), large);

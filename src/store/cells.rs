@@ -1,7 +1,7 @@
-//! Arrays of atomic cells that grow without moving, readable without a lock.
+//! Arrays that grow without moving, readable without a lock.
 //!
-//! One array belongs to one shard; cells are zero until written. Chunks double in size, so an index
-//! of 32 bits needs few of them and an unused array takes almost nothing.
+//! One array belongs to one shard. Cells have their default value until written. Chunks double in
+//! size, so an index of 32 bits needs few of them and an unused array takes almost nothing.
 
 #![expect(
     clippy::indexing_slicing,
@@ -9,18 +9,17 @@
 )]
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
 
 /// Cells in the first chunk; chunk k > 0 has `FIRST << (k - 1)`.
-const FIRST: usize = 64;
-const CHUNKS: usize = 20;
+const FIRST: usize = 16;
+const CHUNKS: usize = 21;
 
-/// A growing array of `AtomicU64`.
-pub(super) struct Cells {
-    chunks: [OnceLock<Box<[AtomicU64]>>; CHUNKS],
+/// A growing array of 2^24 cells at most, each changed through a shared reference.
+pub(super) struct Cells<T> {
+    chunks: [OnceLock<Box<[T]>>; CHUNKS],
 }
 
-impl Cells {
+impl<T: Default> Cells<T> {
     pub(super) fn new() -> Self {
         Self {
             chunks: [const { OnceLock::new() }; CHUNKS],
@@ -28,23 +27,31 @@ impl Cells {
     }
 
     /// The cell at `index`, made if it was not there.
-    pub(super) fn at(&self, index: u32) -> &AtomicU64 {
+    pub(super) fn at(&self, index: u32) -> &T {
         let (chunk, offset, length) = place(index as usize);
         let cells = self.chunks[chunk].get_or_init(|| {
             let mut cells = Vec::with_capacity(length);
-            cells.resize_with(length, || AtomicU64::new(0));
+            cells.resize_with(length, T::default);
             cells.into_boxed_slice()
         });
         &cells[offset]
     }
 
-    /// Bytes taken.
+    /// The cell at `index` if it was made.
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        let (chunk, offset, _) = place(index as usize);
+        self.chunks[chunk].get().map(|cells| &cells[offset])
+    }
+
+    /// The cells that were made.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().filter_map(OnceLock::get).flatten()
+    }
+
+    /// Bytes taken by the cells themselves.
     pub(super) fn allocated_bytes(&self) -> usize {
-        self.chunks
-            .iter()
-            .filter_map(OnceLock::get)
-            .map(|c| c.len() * 8)
-            .sum()
+        let made = self.chunks.iter().filter_map(OnceLock::get);
+        made.map(|chunk| chunk.len() * size_of::<T>()).sum()
     }
 }
 
@@ -62,18 +69,22 @@ fn place(index: usize) -> (usize, usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::{Cells, place};
+    use std::sync::atomic::AtomicU32;
     use std::sync::atomic::Ordering::Relaxed;
 
     #[test]
     fn every_index_has_its_own_cell() {
-        let cells = Cells::new();
+        let cells = Cells::<AtomicU32>::new();
+        assert!(cells.get(0).is_none());
         for index in 0..5_000u32 {
-            assert_eq!(cells.at(index).fetch_add(u64::from(index), Relaxed), 0);
+            assert_eq!(cells.at(index).fetch_add(index, Relaxed), 0);
         }
         for index in 0..5_000u32 {
-            assert_eq!(cells.at(index).load(Relaxed), u64::from(index));
+            let cell = cells.get(index).map(|cell| cell.load(Relaxed));
+            assert_eq!(cell, Some(index));
         }
-        let (chunk, offset, length) = place(1 << 24);
+        assert_eq!(cells.allocated_bytes(), 8_192 * 4);
+        let (chunk, offset, length) = place((1 << 24) - 1);
         assert!(chunk < super::CHUNKS && offset < length);
     }
 }

@@ -1,28 +1,37 @@
 //! An index from a name (a user, an IP) of an app to its sessions.
 //!
-//! A name is kept as 96 bits of keyed hash: its text stands in each session's body, where a lister
-//! compares it, so that even two names with one hash never see each other's sessions. The sessions
-//! of a name form a list through cells indexed by slot. Lists change under the name's shard lock,
-//! which is taken while the session's token shard is locked, never the other way round.
+//! A name is kept as 64 bits of keyed hash: its text stands in each session's body, where a lister
+//! compares it, so that two names with one hash (one chance in a million at six million names) never
+//! see each other's sessions; they count as one active user. The sessions of a name form a list
+//! through [`Neighbours`]. Lists change under the name's shard lock, which is taken while the
+//! session's token shard is locked, never the other way round.
 
 #![expect(
     clippy::indexing_slicing,
     reason = "nodes and shards come from the directory itself"
 )]
+#![expect(
+    clippy::vec_box,
+    reason = "chunks stay where they are when the vector of chunks grows"
+)]
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 
 use crate::store::cells::Cells;
 use crate::store::locked;
+use crate::store::neighbours::Neighbours;
 use crate::store::record::NONE;
+
+/// Nodes of a chunk.
+const CHUNK: usize = 64;
 
 /// The hashed name of a user or IP within an app.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct NameHash {
-    words: [u32; 3],
+    words: [u32; 2],
 }
 
 impl NameHash {
@@ -40,7 +49,7 @@ impl NameHash {
             u32::from_le_bytes([bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]])
         };
         Self {
-            words: [word(0), word(4), word(8)],
+            words: [word(0), word(4)],
         }
     }
 
@@ -49,28 +58,41 @@ impl NameHash {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Node {
     name: NameHash,
     /// First session of the list; in a free node the next free one.
     head: u32,
 }
 
+impl Node {
+    const UNUSED: Self = Self {
+        name: NameHash { words: [0; 2] },
+        head: NONE,
+    };
+}
+
 /// One lock's worth of names. Longest work under the lock: 256 list steps, or one table growth.
 struct Shard {
     table: HashTable<u32>,
-    nodes: Vec<Node>,
+    nodes: Nodes,
+    /// Nodes ever used; the next new one.
+    used: u32,
     free: u32,
+}
+
+/// Nodes by number. They do not move: a vector that grows would copy all of them under the lock and
+/// leave holes of every size behind.
+struct Nodes {
+    chunks: Vec<Box<[Node; CHUNK]>>,
 }
 
 /// The directory: names in shards, list links by session slot.
 pub(super) struct Directory {
     shards: Box<[Mutex<Shard>]>,
-    /// Links of the sessions, by token shard: `next << 32 | prev`, both one more than the slot so
-    /// that a zero cell is "none".
-    links: Box<[Cells]>,
+    links: Neighbours,
     /// One cell per name, by shard, for the owner's use. Zero for a fresh name.
-    cells: Box<[Cells]>,
-    token_shards: u32,
+    cells: Box<[Cells<AtomicU32>]>,
 }
 
 impl Directory {
@@ -78,15 +100,15 @@ impl Directory {
         let shard = || {
             Mutex::new(Shard {
                 table: HashTable::new(),
-                nodes: Vec::new(),
+                nodes: Nodes { chunks: Vec::new() },
+                used: 0,
                 free: NONE,
             })
         };
         Self {
             shards: (0..shards).map(|_| shard()).collect(),
-            links: (0..token_shards).map(|_| Cells::new()).collect(),
+            links: Neighbours::new(token_shards),
             cells: (0..shards).map(|_| Cells::new()).collect(),
-            token_shards: u32::try_from(token_shards).unwrap_or(1),
         }
     }
 
@@ -94,37 +116,38 @@ impl Directory {
     /// under the session's token lock.
     pub(super) fn link(&self, name: NameHash, slot: u32) -> u32 {
         let (mut shard, number) = self.shard_of(name);
-        let local = shard.find_or_insert(name, &self.cells[number]);
-        let head = std::mem::replace(&mut shard.nodes[local as usize].head, slot);
-        self.set_link(slot, head, NONE);
+        let local = shard.find_or_insert(name);
+        let head = std::mem::replace(&mut shard.nodes.at_mut(local).head, slot);
+        self.links.set(slot, head, NONE);
         if head != NONE {
-            let (next, _) = self.link_of(head);
-            self.set_link(head, next, slot);
+            let (next, _) = self.links.of(head);
+            self.links.set(head, next, slot);
         }
         self.node(number, local)
     }
 
     /// Takes `slot` out of the list of `node`. When it was the last one the name is dropped and the
     /// answer is what its cell held. Called under the session's token lock.
-    pub(super) fn unlink(&self, node: u32, slot: u32) -> Option<u64> {
+    pub(super) fn unlink(&self, node: u32, slot: u32) -> Option<u32> {
         let (number, local) = self.split(node);
         let mut shard = locked(&self.shards[number]);
-        let (next, prev) = self.link_of(slot);
+        let (next, prev) = self.links.of(slot);
         if next != NONE {
-            let (after, _) = self.link_of(next);
-            self.set_link(next, after, prev);
+            let (after, _) = self.links.of(next);
+            self.links.set(next, after, prev);
         }
         if prev != NONE {
-            let (_, before) = self.link_of(prev);
-            self.set_link(prev, next, before);
+            let (_, before) = self.links.of(prev);
+            self.links.set(prev, next, before);
         } else {
-            shard.nodes[local as usize].head = next;
+            shard.nodes.at_mut(local).head = next;
         }
-        if shard.nodes[local as usize].head != NONE {
+        if shard.nodes.at(local).head != NONE {
             return None;
         }
         shard.drop_node(local);
-        Some(self.cells[number].at(local).load(Relaxed))
+        let cell = self.cells[number].get(local);
+        Some(cell.map_or(0, |cell| cell.swap(0, Relaxed)))
     }
 
     /// The node of a name, if any session has it.
@@ -145,23 +168,23 @@ impl Directory {
     ) -> bool {
         let (shard, _) = self.shard_of(name);
         let mut slot = match after {
-            Some(slot) => self.link_of(slot).0,
+            Some(slot) => self.links.of(slot).0,
             None => shard
                 .find(name)
-                .map_or(NONE, |local| shard.nodes[local as usize].head),
+                .map_or(NONE, |local| shard.nodes.at(local).head),
         };
         for _ in 0..limit {
             if slot == NONE {
                 return true;
             }
             out.push(slot);
-            slot = self.link_of(slot).0;
+            slot = self.links.of(slot).0;
         }
         slot == NONE
     }
 
     /// The owner's cell of a name. Valid while a session of the name is locked.
-    pub(super) fn cell(&self, node: u32) -> &std::sync::atomic::AtomicU64 {
+    pub(super) fn cell(&self, node: u32) -> &AtomicU32 {
         let (number, local) = self.split(node);
         self.cells[number].at(local)
     }
@@ -173,10 +196,10 @@ impl Directory {
             let shard = locked(shard);
             for &local in &shard.table {
                 let mut slots = Vec::new();
-                let mut slot = shard.nodes[local as usize].head;
+                let mut slot = shard.nodes.at(local).head;
                 while slot != NONE {
                     slots.push(slot);
-                    slot = self.link_of(slot).0;
+                    slot = self.links.of(slot).0;
                 }
                 found.push((self.node(number, local), slots));
             }
@@ -188,18 +211,16 @@ impl Directory {
     pub(super) fn allocated_bytes(&self) -> usize {
         let shards = self.shards.iter().map(|shard| {
             let shard = locked(shard);
-            shard.table.allocation_size() + shard.nodes.capacity() * size_of::<Node>()
+            let chunk = size_of::<[Node; CHUNK]>() + size_of::<usize>();
+            shard.table.allocation_size() + shard.nodes.chunks.len() * chunk
         });
-        let cells = self
-            .links
-            .iter()
-            .chain(self.cells.iter())
-            .map(Cells::allocated_bytes);
-        shards.chain(cells).sum()
+        let cells = self.cells.iter().map(Cells::allocated_bytes);
+        shards.chain(cells).sum::<usize>() + self.links.allocated_bytes()
     }
 
     fn shard_of(&self, name: NameHash) -> (MutexGuard<'_, Shard>, usize) {
-        let number = name.words[2] as usize % self.shards.len();
+        // Neither the lowest nor the highest bits of the table's hash.
+        let number = name.words[0] as usize % self.shards.len();
         (locked(&self.shards[number]), number)
     }
 
@@ -211,25 +232,15 @@ impl Directory {
         let shards = u32::try_from(self.shards.len()).unwrap_or(1);
         ((node % shards) as usize, node / shards)
     }
+}
 
-    fn link_cell(&self, slot: u32) -> &std::sync::atomic::AtomicU64 {
-        self.links[(slot % self.token_shards) as usize].at(slot / self.token_shards)
+impl Nodes {
+    fn at(&self, local: u32) -> &Node {
+        &self.chunks[local as usize / CHUNK][local as usize % CHUNK]
     }
 
-    fn link_of(&self, slot: u32) -> (u32, u32) {
-        let link = self.link_cell(slot).load(Relaxed);
-        let half = |bits: u64| {
-            u32::try_from(bits & 0xffff_ffff)
-                .unwrap_or(0)
-                .wrapping_sub(1)
-        };
-        (half(link >> 32), half(link))
-    }
-
-    fn set_link(&self, slot: u32, next: u32, prev: u32) {
-        let half = |slot: u32| u64::from(slot.wrapping_add(1));
-        self.link_cell(slot)
-            .store(half(next) << 32 | half(prev), Relaxed);
+    fn at_mut(&mut self, local: u32) -> &mut Node {
+        &mut self.chunks[local as usize / CHUNK][local as usize % CHUNK]
     }
 }
 
@@ -237,45 +248,42 @@ impl Shard {
     fn find(&self, name: NameHash) -> Option<u32> {
         let nodes = &self.nodes;
         self.table
-            .find(name.table_hash(), |n| nodes[*n as usize].name == name)
+            .find(name.table_hash(), |n| nodes.at(*n).name == name)
             .copied()
     }
 
-    fn find_or_insert(&mut self, name: NameHash, cells: &Cells) -> u32 {
+    fn find_or_insert(&mut self, name: NameHash) -> u32 {
         if let Some(local) = self.find(name) {
             return local;
         }
-        let node = Node { name, head: NONE };
-        let local = if self.free == NONE {
-            self.reserve();
-            self.nodes.push(node);
-            u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
-        } else {
-            let local = self.free;
-            self.free = std::mem::replace(&mut self.nodes[local as usize], node).head;
-            local
-        };
-        cells.at(local).store(0, Relaxed);
+        let local = self.take_node();
+        *self.nodes.at_mut(local) = Node { name, head: NONE };
         let nodes = &self.nodes;
-        self.table.insert_unique(name.table_hash(), local, |n| {
-            nodes[*n as usize].name.table_hash()
-        });
+        let hash = |n: &u32| nodes.at(*n).name.table_hash();
+        self.table.insert_unique(name.table_hash(), local, hash);
         local
     }
 
-    /// Grows by an eighth: doubling would leave half of the memory unused.
-    fn reserve(&mut self) {
-        if self.nodes.len() == self.nodes.capacity() {
-            self.nodes.reserve_exact((self.nodes.len() / 8).max(16));
+    fn take_node(&mut self) -> u32 {
+        if self.free != NONE {
+            let local = self.free;
+            self.free = self.nodes.at(local).head;
+            return local;
         }
+        let local = self.used;
+        if local as usize == self.nodes.chunks.len() * CHUNK {
+            self.nodes.chunks.push(Box::new([Node::UNUSED; CHUNK]));
+        }
+        self.used += 1;
+        local
     }
 
     fn drop_node(&mut self, local: u32) {
-        let name = self.nodes[local as usize].name;
+        let name = self.nodes.at(local).name;
         if let Ok(entry) = self.table.find_entry(name.table_hash(), |n| *n == local) {
             entry.remove();
         }
-        self.nodes[local as usize].head = self.free;
+        self.nodes.at_mut(local).head = self.free;
         self.free = local;
     }
 }

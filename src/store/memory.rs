@@ -8,9 +8,9 @@ use crate::store::{Store, locked, read_locked};
 /// Bytes of a session besides its body: record 64, wheel link 8, hash slot and table slack 11,
 /// time index entry with its share of stale ones 8.
 const SESSION_BYTES: usize = 91;
-/// Bytes that a session's place in a directory takes: links 8, and for a name of its own node 16,
-/// hash slot and slack 11, cell 8.
-const NAME_BYTES: usize = 43;
+/// Bytes that a session's place in a directory takes: for a name of its own node 12, cell 4, hash
+/// slot and slack 11; for one that it shares its neighbours 8.
+const NAME_BYTES: usize = 35;
 
 /// Bytes of all living sessions, changed with each of them.
 #[derive(Default)]
@@ -40,9 +40,29 @@ pub struct MemoryUse {
     pub apps: u64,
     /// What `--max-memory` is compared with: living sessions only.
     pub accounted: u64,
-    /// Allocated for records, tables, bodies, directories and time indexes, used or not; without
-    /// the free rest of chunks.
-    pub allocated: u64,
+    /// Allocated for records, used or not.
+    pub records: u64,
+    /// Allocated for the tables that find a record by its tag.
+    pub tables: u64,
+    /// Allocated for the links of the wheels.
+    pub wheels: u64,
+    /// Allocated for users, IPs and data, with the free rest of chunks.
+    pub bodies: u64,
+    /// Allocated to find sessions by user: tables, names, links.
+    pub users: u64,
+    /// Allocated to find sessions by IP.
+    pub ips: u64,
+    /// Allocated for the time indexes: entries and counts.
+    pub activity: u64,
+}
+
+impl MemoryUse {
+    /// All that is allocated, used or not.
+    #[must_use]
+    pub fn allocated(&self) -> u64 {
+        let shards = self.records + self.tables + self.wheels + self.bodies;
+        shards + self.users + self.ips + self.activity
+    }
 }
 
 impl Store {
@@ -53,24 +73,22 @@ impl Store {
 
     /// Measures the store, one lock after the other.
     pub(crate) fn memory_use(&self) -> MemoryUse {
-        let (mut sessions, mut allocated) = (0, 0);
-        for shard in &self.shards {
-            let shard = locked(shard);
-            sessions += shard.len();
-            allocated += shard.structure_bytes() + shard.body_bytes();
-        }
-        allocated += self.users.allocated_bytes() + self.ips.allocated_bytes();
-        for app in self.apps.all() {
-            let index = std::sync::Arc::clone(&read_locked(&app.generation).index);
-            allocated += index.allocated_bytes();
-            allocated += index.sessions.allocated_bytes() + index.users.allocated_bytes();
-        }
         let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        MemoryUse {
-            sessions: bytes(sessions),
+        let mut report = MemoryUse {
             apps: bytes(self.apps.len()),
             accounted: self.accounted(),
-            allocated: bytes(allocated),
+            users: bytes(self.users.allocated_bytes()),
+            ips: bytes(self.ips.allocated_bytes()),
+            ..MemoryUse::default()
+        };
+        for shard in &self.shards {
+            locked(shard).measure(&mut report);
         }
+        for app in self.apps.all() {
+            let index = std::sync::Arc::clone(&read_locked(&app.generation).index);
+            let counts = index.sessions.allocated_bytes() + index.users.allocated_bytes();
+            report.activity += bytes(index.allocated_bytes() + counts);
+        }
+        report
     }
 }

@@ -15,10 +15,12 @@ mod check;
 mod directory;
 mod list;
 mod memory;
+mod neighbours;
 mod record;
 mod shard;
 mod sweep;
 mod time_index;
+mod warm;
 mod wheel;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -191,11 +193,19 @@ impl Store {
     }
 
     fn lock_shard(&self, handle: Handle) -> Locked<'_> {
+        self.lock_number(self.number_of(handle))
+    }
+
+    /// The number of the shard that a session belongs to.
+    fn number_of(&self, handle: Handle) -> usize {
         // Not the lowest bits, which place the session in the table, nor the highest seven, which
         // the table keeps as its short hashes.
-        let mask = self.shards.len() - 1;
-        let number = usize::try_from(handle.0 >> 32).unwrap_or(0) & mask;
-        self.lock_number(number)
+        usize::try_from(handle.0 >> 32).unwrap_or(0) & (self.shards.len() - 1)
+    }
+
+    /// Locks the shard of a session if nobody else holds it.
+    fn try_lock_shard(&self, handle: Handle) -> Option<MutexGuard<'_, Shard>> {
+        self.shards.get(self.number_of(handle))?.try_lock().ok()
     }
 
     fn lock_slot(&self, slot: u32) -> (Locked<'_>, u32) {

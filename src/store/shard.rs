@@ -15,6 +15,7 @@ use crate::clock::Millis;
 use crate::model::body::Body;
 use crate::model::{Handle, Tag};
 use crate::store::arena::Arena;
+use crate::store::memory::MemoryUse;
 use crate::store::record::{NONE, Record, due_second};
 use crate::store::wheel::{Links, Wheel};
 
@@ -76,6 +77,16 @@ impl Shard {
         self.table
             .find(tag.high, |slot| record(records, *slot).tag == tag)
             .copied()
+    }
+
+    /// The slot that a session with this tag most likely has, told without reading a record.
+    pub(super) fn likely_slot(&self, tag: Tag) -> Option<u32> {
+        self.table.iter_hash(tag.high).next().copied()
+    }
+
+    /// The body block in a slot, empty where no session is.
+    pub(super) fn living_body(&self, slot: u32) -> &[u8] {
+        self.living(slot).map_or(&[], |_| self.body_block(slot))
     }
 
     /// The record in a slot.
@@ -247,16 +258,16 @@ impl Shard {
         self.cold.wheel.len()
     }
 
-    /// Bytes of living bodies.
-    pub(super) fn body_bytes(&self) -> usize {
-        self.cold.arenas.iter().map(Arena::used_bytes).sum()
-    }
-
-    /// Bytes taken by table, records and links, used or not.
-    pub(super) fn structure_bytes(&self) -> usize {
-        self.table.allocation_size()
-            + self.records.len() * size_of::<[Record; CHUNK]>()
-            + self.cold.wheel_links.allocated_bytes()
+    /// Adds what the shard has allocated, used or not.
+    pub(super) fn measure(&self, report: &mut MemoryUse) {
+        let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        report.sessions += bytes(self.len());
+        report.tables += bytes(self.table.allocation_size());
+        report.records += bytes(self.records.len() * size_of::<[Record; CHUNK]>());
+        report.records += bytes(self.records.capacity() * size_of::<usize>());
+        report.wheels += bytes(self.cold.wheel_links.allocated_bytes());
+        let bodies = self.cold.arenas.iter().map(Arena::allocated_bytes);
+        report.bodies += bytes(bodies.sum());
     }
 
     fn take_slot(&mut self) -> u32 {

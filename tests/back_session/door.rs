@@ -74,6 +74,7 @@ impl Door {
             engine: &self.engine,
             now: self.now,
             settings: &self.settings,
+            located: None,
         };
         match Dialect::BackSession.handle(&cx, request, reply) {
             Handled::Done(_) => 1,

@@ -24,6 +24,7 @@ fn get_allocates_nothing_once_its_buffers_have_grown() {
             engine: &server.engine,
             now: server.now,
             settings: &server.settings,
+            located: None,
         };
         out.clear();
         let mut reply = Response::new(&mut out, &mut scratch, &date, 1, false);

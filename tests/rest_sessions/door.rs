@@ -79,6 +79,7 @@ impl Server {
             engine: &self.engine,
             now: self.now,
             settings: &self.settings,
+            located: None,
         };
         let mut reply = Response::new(out, scratch, &date, 1, false);
         reply.set_head_only(request.head.method == "HEAD");

@@ -126,6 +126,7 @@ impl Service {
             engine: &self.engine,
             now: self.now,
             settings: &self.settings,
+            located: None,
         };
         let dialect = Dialect::Tarantool;
         let body = match dialect.body_rule(&head) {

@@ -53,6 +53,14 @@ pub fn refuse_body(problem: BodyProblem, _head: &Head<'_>, reply: &mut Response<
     send_status(status, reply);
 }
 
+/// App and id of the session that a GET of this path reads.
+#[must_use]
+pub fn foresee(path: &[u8]) -> Option<(AppName<'_>, &[u8])> {
+    let id = path.strip_prefix(b"/a01/session/")?;
+    let plain = !id.is_empty() && !id.iter().any(|b| matches!(b, b'/' | b'%' | b'.' | b'#'));
+    plain.then_some((APP, id))
+}
+
 /// Answers a request.
 pub fn handle(cx: &Context<'_>, request: &Request<'_>, reply: &mut Response<'_>) -> Handled {
     let head = &request.head;
@@ -192,7 +200,7 @@ fn read(cx: &Context<'_>, id: &[u8], reply: &mut Response<'_>) -> Handled {
     let body = reply.body();
     let found = cx
         .engine
-        .read(cx.now, APP, Key::Token(id), Read::Touch, |view| {
+        .read(cx.now, APP, cx.key_in_path(id), Read::Touch, |view| {
             attributes::write_session(view, body);
         });
     match found.answer {

@@ -120,6 +120,7 @@ impl Exchange {
     ) {
         let head = parsed.head;
         let service = turn.service;
+        let located = turn.located.take();
         let entry = service.access_log.then(|| LogEntry::begin(&head));
         let close = !parsed.keep_alive || service.stop.is_raised();
         // The two other services have an answer of their own for a target that is no path.
@@ -136,6 +137,7 @@ impl Exchange {
                 engine: &service.engine,
                 now: turn.now,
                 settings: &service.settings,
+                located: located.as_ref(),
             };
             dialect.handle(&cx, &Request { head, body }, &mut reply)
         };
@@ -170,6 +172,7 @@ impl Exchange {
             engine: &turn.service.engine,
             now: turn.now,
             settings: &turn.service.settings,
+            located: None,
         };
         if let Some(position) = working.work.slice(&cx, &mut reply) {
             let sent = Sent::of(&reply, start);

@@ -129,6 +129,7 @@ impl Connection {
             peer: &self.peer,
             now: self.service.clock.now(),
             desk,
+            located: None,
         };
         if self.exchange.is_working() {
             self.exchange.work(&mut turn);
@@ -222,6 +223,7 @@ impl Connection {
                     peer: &self.peer,
                     now: self.service.clock.now(),
                     desk,
+                    located: None,
                 };
                 self.exchange.give_up(fault, &mut turn);
                 Rest::GoOn

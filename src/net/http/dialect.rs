@@ -1,7 +1,8 @@
 //! What a dialect is to the HTTP loop: it says how bodies are read, and answers requests.
 
 use crate::clock::Millis;
-use crate::engine::{Engine, Position};
+use crate::engine::{Engine, Key, Located, Position};
+use crate::model::AppName;
 use crate::net::http::head::Fault;
 use crate::net::http::request::{Head, Request};
 use crate::net::http::response::Response;
@@ -67,6 +68,19 @@ pub struct Context<'c> {
     pub now: Millis,
     /// Settings of the dialects.
     pub settings: &'c DialectSettings,
+    /// The session whose token stands in the path, where that was found out ahead of the request.
+    pub located: Option<&'c Located>,
+}
+
+impl<'c> Context<'c> {
+    /// How to ask for the session whose token stands in the path of this request.
+    #[must_use]
+    pub fn key_in_path<'k>(&self, token: &'k [u8]) -> Key<'k>
+    where
+        'c: 'k,
+    {
+        self.located.map_or(Key::Token(token), Key::Located)
+    }
 }
 
 /// How far a dialect came with a request.
@@ -109,6 +123,18 @@ impl Dialect {
             (b"ping", true) => Self::RestSessions,
             (_, true) => Self::Tarantool,
             (_, false) => Self::RestSessions,
+        }
+    }
+
+    /// App and token of the session that a GET of this path reads, where the path as sent says so
+    /// plainly. A hint: `None` costs only time.
+    #[must_use]
+    pub fn foresee(self, path: &[u8]) -> Option<(AppName<'_>, &[u8])> {
+        match self {
+            Self::RestSessions => rest_sessions::foresee(path),
+            Self::BackSession => back_session::foresee(path),
+            // Its tokens stand in queries and bodies.
+            Self::Tarantool => None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! outbox. Parses all that a read brought, answers it in order, keeps only what is incomplete.
 
 use crate::clock::Millis;
+use crate::engine::Located;
 use crate::limits;
 use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
@@ -20,6 +21,8 @@ pub(super) struct Turn<'t> {
     pub(super) peer: &'t Peer,
     pub(super) now: Millis,
     pub(super) desk: &'t mut Desk,
+    /// The session that the present request reads, if that was foreseen.
+    pub(super) located: Option<Located>,
 }
 
 /// The state of a connection between two turns.
@@ -205,6 +208,7 @@ impl Exchange {
     fn consume(&mut self, input: &[u8], turn: &mut Turn<'_>, budget: &mut usize) -> usize {
         let mut at = 0;
         self.seen = 0;
+        turn.desk.foresight.clear();
         loop {
             let rest = input.get(at..).unwrap_or_default();
             self.starved = rest.is_empty();
@@ -219,6 +223,9 @@ impl Exchange {
                         Ok(Some(parsed)) => {
                             *budget -= 1;
                             self.served += 1;
+                            let engine = &turn.service.engine;
+                            let foresight = &mut turn.desk.foresight;
+                            turn.located = foresight.take(at, input, self.dialect, engine);
                             self.begin(&parsed, rest, turn)
                         }
                         Ok(None) => {
@@ -273,6 +280,7 @@ pub fn replies_to(service: &Service, dialect: Option<Dialect>, pieces: &[&[u8]])
                     peer: &Peer::Unix,
                     now: service.clock.now(),
                     desk,
+                    located: None,
                 };
                 if exchange.is_working() {
                     exchange.work(&mut turn);

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod date;
 pub mod dialect;
 mod exchange;
+mod foresight;
 pub mod head;
 mod incoming;
 pub mod inflate;

@@ -6,6 +6,7 @@ use std::task::Waker;
 use crate::clock::Millis;
 use crate::engine::Position;
 use crate::net::http::date::DateCache;
+use crate::net::http::foresight::Foresight;
 use crate::net::http::log_watch::LogWatch;
 use crate::net::http::outbox::Outbox;
 use crate::net::http::response::Response;
@@ -24,6 +25,7 @@ thread_local! {
             body: Vec::new(),
             inflated: Vec::new(),
             date: DateCache::new(Millis(0)),
+            foresight: Foresight::default(),
             parked: Vec::new(),
         },
     });
@@ -49,6 +51,8 @@ pub(super) struct Desk {
     pub(super) inflated: Vec<u8>,
     /// The `Date` line.
     pub(super) date: DateCache,
+    /// What the rest of the buffer will ask for.
+    pub(super) foresight: Foresight,
     /// Connections whose replies wait for the log.
     parked: Vec<(Position, Waker)>,
 }

@@ -12,7 +12,7 @@ mod route;
 use crate::engine::{DataEdit, Edit, Key, NewSession, NewToken, Read, Refusal};
 use crate::model::json::merge::{MemberOrder, Patch};
 use crate::model::json::scan::Value;
-use crate::model::{ContentType, Life, TokenStyle};
+use crate::model::{AppName, ContentType, Life, TokenStyle};
 use crate::net::http::dialect::{BodyProblem, BodyRule, Context, Handled};
 use crate::net::http::request::{Head, Request};
 use crate::net::http::response::Response;
@@ -27,6 +27,15 @@ const DEFAULT_TTL_SECONDS: u64 = 7200;
 #[must_use]
 pub fn body_rule(head: &Head<'_>) -> BodyRule {
     body::rule(head)
+}
+
+/// App and token of the session that a GET of this path reads.
+#[must_use]
+pub fn foresee(path: &[u8]) -> Option<(AppName<'_>, &[u8])> {
+    let (endpoint, app, token) = route::find(path)?;
+    let app = parameters::app(std::str::from_utf8(app).ok()?).ok()?;
+    let token = parameters::token(std::str::from_utf8(token).ok()?).ok()?;
+    (endpoint == Endpoint::Get).then_some((app, token))
 }
 
 /// Answers a request.
@@ -130,7 +139,7 @@ fn get(call: &Call<'_, '_>, reply: &mut Response<'_>) -> Result<Handled, Problem
     let read = call.cx.engine.read(
         call.cx.now,
         app,
-        Key::Token(token),
+        call.cx.key_in_path(token),
         Read::Touch,
         |session| reply::write_session(session, reply.body()),
     );
