@@ -66,7 +66,7 @@ impl App {
     }
 
     /// Whether the app was dropped: its number may belong to another app by now.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.records.load(Ordering::Acquire) == CLOSED
     }
 
@@ -76,11 +76,6 @@ impl App {
         self.records
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .is_ok()
-    }
-
-    /// Whether the app was dropped with its last session.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.records() == CLOSED
     }
 
     /// Records of all epochs.
