@@ -47,15 +47,15 @@ fn assert_empty(engine: &Engine) {
 fn storm_of_200_000_expiries_is_swept_in_holds_of_at_most_256_and_frees_all() {
     let engine = engine(&EngineConfig::default());
     fill(&engine, NOW);
-    let full = engine.memory_use().allocated;
+    let full = engine.memory_use().allocated();
     let end = NOW.plus(700_000);
     assert_eq!(sweep_one_hold_at_a_time(&engine, end), SESSIONS);
     assert_empty(&engine);
     // Bodies and time index are given back; records and tables are kept for those to come.
-    let kept = engine.memory_use().allocated;
+    let kept = engine.memory_use().allocated();
     assert!(kept < full - full / 6, "{kept} B kept of {full} B");
     fill(&engine, end);
-    let again = engine.memory_use().allocated;
+    let again = engine.memory_use().allocated();
     assert!(again <= full + full / 10, "{full} B first, then {again} B");
 }
 
