@@ -92,16 +92,19 @@ impl Arena {
         u32::try_from(address).unwrap_or(END)
     }
 
-    /// Gives a block back; `length` is the one it was allocated with.
+    /// Gives a block back; `length` is the one it was allocated with. With the last block all memory
+    /// is given back.
     pub(super) fn free(&mut self, address: u32, length: usize) {
         self.used_bytes -= Self::cost(length);
-        if length > SMALL_BYTES {
+        if self.used_bytes == 0 {
+            *self = Self::new();
+        } else if length > SMALL_BYTES {
             let index = address & !LARGE;
             self.large[index as usize] = Box::default();
             self.large_freed.push(index);
-            return;
+        } else {
+            self.push_freed(address, length.max(1).div_ceil(UNIT));
         }
-        self.push_freed(address, length.max(1).div_ceil(UNIT));
     }
 
     /// The bytes of a block.
@@ -215,6 +218,7 @@ mod tests {
     #[test]
     fn freed_blocks_are_used_again_for_their_size() {
         let mut arena = Arena::new();
+        let _other = arena.allocate(1);
         let first = arena.allocate(100);
         arena.free(first, 100);
         assert_eq!(arena.allocate(98), first);
