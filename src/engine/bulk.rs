@@ -110,7 +110,6 @@ fn members<'a>(app: &App, scope: Scope<'a>) -> Option<Members<'a>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "test code")]
 mod tests {
     use crate::clock::Millis;
     use crate::engine::{
