@@ -65,17 +65,17 @@ impl App {
         ended
     }
 
+    /// Whether the app was dropped: its number may belong to another app by now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.records.load(Ordering::Acquire) == CLOSED
+    }
+
     /// Counts a record that is about to be made. False: the app was dropped meanwhile.
     pub(super) fn enter(&self) -> bool {
         let enter = |n: u64| (n != CLOSED).then(|| n + 1);
         self.records
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .is_ok()
-    }
-
-    /// Whether the app was dropped with its last session: its number may belong to another by now.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.records() == CLOSED
     }
 
     /// Records of all epochs.
