@@ -37,7 +37,10 @@ pub fn engine(ip_index: bool) -> Engine {
         ip_indexed_apps,
         ..EngineConfig::default()
     };
-    Engine::new(&config, Keys::new([42; 32]), Box::new(OsRandomness::new()))
+    let engine = Engine::new(&config, Keys::new([42; 32]), Box::new(OsRandomness::new()));
+    // A server sweeps from its start on, so its wheels stand at the present.
+    while engine.sweep(Millis(START), 1_024).more {}
+    engine
 }
 
 /// The token of session number `n`: 64 alphanumerics, made without reading memory, as a token that

@@ -72,9 +72,9 @@ impl TimeIndex {
             .collect()
     }
 
-    /// Puts `successor` in the place of `old` buckets. `seen` is how many entries of them the
+    /// Puts `successor`, unless it is empty, in the place of `old` buckets. `seen` is how many entries of them the
     /// successor takes into account; false, and nothing is done, when more have come since.
-    fn replace(&self, old: &[Arc<Bucket>], seen: usize, successor: Option<Bucket>) -> bool {
+    fn replace(&self, old: &[Arc<Bucket>], seen: usize, successor: &Arc<Bucket>) -> bool {
         let mut newest = locked(&self.newest);
         let _layout = write_locked(&self.layout);
         if old.iter().map(|b| b.len()).sum::<usize>() != seen {
@@ -83,9 +83,9 @@ impl TimeIndex {
         for bucket in old {
             self.buckets.remove(&bucket.first_second());
         }
-        if let Some(successor) = successor {
+        if successor.len() > 0 {
             self.buckets
-                .insert(successor.first_second(), Arc::new(successor));
+                .insert(successor.first_second(), Arc::clone(successor));
         }
         *newest = Arc::new(Bucket::new(u32::MAX, 1));
         true

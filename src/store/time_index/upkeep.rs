@@ -26,9 +26,8 @@ pub(in crate::store) struct Upkeep {
 /// Buckets about to be replaced by one.
 struct Job {
     old: Vec<Source>,
-    first: u32,
-    seconds: u32,
-    kept: Vec<u32>,
+    /// What is worth keeping of them.
+    successor: Arc<Bucket>,
 }
 
 struct Source {
@@ -54,7 +53,7 @@ impl Upkeep {
             let Some(job) = &mut self.job else {
                 return false;
             };
-            if job.read_slice(budget, &last_second) && job.finish(index) {
+            if job.read_slice(budget, &last_second) && job.is_put_in_place(index) {
                 self.job = None;
             }
         }
@@ -70,7 +69,7 @@ impl Upkeep {
             looked_at += 1;
             let bucket = entry.value();
             if let Some(job) = Job::for_bucket(index, bucket, now) {
-                self.from = job.first;
+                self.from = job.successor.first_second();
                 return Some(job);
             }
         }
@@ -116,9 +115,7 @@ impl Job {
             .collect();
         Self {
             old,
-            first,
-            seconds,
-            kept: Vec::new(),
+            successor: Arc::new(Bucket::new(first, seconds)),
         }
     }
 
@@ -140,24 +137,21 @@ impl Job {
                 *budget -= slice.len();
                 source.read += slice.len();
                 let bucket = &source.bucket;
-                let valid = |slot: &u32| last(*slot).is_some_and(|s| bucket.covers(s));
-                self.kept.extend(slice.iter().copied().filter(valid));
+                slice.retain(|slot| last(*slot).is_some_and(|s| bucket.covers(s)));
+                // A slot stands twice only if it was used again within a second. What is doubled
+                // beyond this slice makes the next rewriting due, which finds it closer together.
+                slice.sort_unstable();
+                slice.dedup();
+                slice.iter().for_each(|slot| self.successor.append(*slot));
             }
         }
         true
     }
 
     /// Puts the new bucket in place. False: entries have come since, read on.
-    fn finish(&mut self, index: &TimeIndex) -> bool {
-        self.kept.sort_unstable();
-        self.kept.dedup();
-        let successor = (!self.kept.is_empty()).then(|| {
-            let bucket = Bucket::new(self.first, self.seconds);
-            self.kept.iter().for_each(|slot| bucket.append(*slot));
-            bucket
-        });
+    fn is_put_in_place(&self, index: &TimeIndex) -> bool {
         let seen = self.old.iter().map(|s| s.read).sum();
         let old: Vec<_> = self.old.iter().map(|s| Arc::clone(&s.bucket)).collect();
-        index.replace(&old, seen, successor)
+        index.replace(&old, seen, &self.successor)
     }
 }
