@@ -34,19 +34,16 @@ impl Engine {
             return at_once(0);
         };
         self.settle(now);
-        let epoch = loop {
-            if let Some(epoch) = self.store.next_epoch(&app) {
-                break epoch;
+        loop {
+            let mut wait_for = None;
+            let killed = self.store.remove_app(&app, |epoch| {
+                let app = app.name();
+                wait_for = self.log.append(&Change::RemoveApp { app, epoch });
+            });
+            if let Some(answer) = killed {
+                return Reply { answer, wait_for };
             }
             self.store.sweep(now, HOLDS_BEFORE_COUNT);
-        };
-        let wait_for = self.log.append(&Change::RemoveApp {
-            app: app.name(),
-            epoch,
-        });
-        Reply {
-            answer: self.store.remove_app(&app, epoch),
-            wait_for,
         }
     }
 
@@ -109,5 +106,51 @@ fn members<'a>(app: &App, scope: Scope<'a>) -> Option<Members<'a>> {
         Scope::User(user) => Some(Members::User(user)),
         Scope::Ip(ip) => app.ip_indexed.then_some(Members::Ip(ip)),
         Scope::ActiveSince(since) => Some(Members::ActiveSince(since)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::Millis;
+    use crate::engine::{
+        Engine, EngineConfig, Key, ListCursor, NewSession, NewToken, OsRandomness,
+    };
+    use crate::model::{AppName, ContentType, Keys, Life};
+    use crate::store::{Members, Visit};
+
+    const NOW: Millis = Millis(1_795_000_000_123);
+
+    fn create(engine: &Engine, app: AppName<'_>, token: &[u8]) {
+        let new = NewSession {
+            app,
+            token: NewToken::Chosen(token),
+            keep_token: false,
+            user: Some("u"),
+            ip: None,
+            life: Life::ENDLESS,
+            no_resave: false,
+            content_type: ContentType::JSON_OBJECT,
+            data: b"",
+        };
+        engine.create(NOW, &new).unwrap();
+    }
+
+    #[test]
+    fn walk_of_an_app_that_was_dropped_never_meets_the_app_that_got_its_number() {
+        let random = Box::new(OsRandomness::new());
+        let engine = Engine::new(&EngineConfig::default(), Keys::new([7; 32]), random);
+        let [one, other] = ["one", "other"].map(|name| AppName::new(name).unwrap());
+        create(&engine, one, b"a");
+        let dropped = engine.app(one).unwrap();
+        engine.remove(NOW, one, Key::Token(b"a"), |_| ());
+        create(&engine, other, b"b");
+        for members in [Members::User("u"), Members::ActiveSince(Millis(0))] {
+            let (mut shown, mut cursor) = (0, ListCursor::default());
+            let mut show = |_: &crate::model::SessionView<'_>| shown += 1;
+            let mut visit = Visit::Show(&mut show);
+            let store = &engine.store;
+            while store.walk_members(&dropped, members, NOW, &mut cursor.inner, &mut visit) {}
+            assert_eq!(shown, 0, "a session of another app");
+        }
     }
 }

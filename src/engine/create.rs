@@ -94,10 +94,17 @@ impl Engine {
                 sealed: &sealed,
             };
             let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
-            return Ok((applied == Applied::Done).then_some(Reply {
-                answer: created,
-                wait_for,
-            }));
+            return Ok(match applied {
+                Applied::Done => Some(Reply {
+                    answer: created,
+                    wait_for,
+                }),
+                Applied::AppMovedOn => {
+                    // It is written down already, and nobody will ever know its token.
+                    self.log.append(&Change::Remove { handle });
+                    None
+                }
+            });
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::store::memory::session_cost;
 use crate::store::record::{NONE, Record};
 use crate::store::shard::Shard;
 use crate::store::sweep::Reaping;
-use crate::store::{Locked, Store, locked, read_locked};
+use crate::store::{Locked, Store, locked, read_locked, write_locked};
 
 /// What came of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,7 @@ impl Store {
             Change::RemoveApp { app, epoch } => {
                 self.epochs.fetch_max(*epoch, Relaxed);
                 if let Some(app) = self.app(*app) {
-                    self.remove_app(&app, *epoch);
+                    self.replay_remove_app(&app, *epoch);
                 }
             }
         }
@@ -52,12 +52,12 @@ impl Store {
         self.epochs.fetch_max(create.epoch, Relaxed);
         loop {
             // The bound on apps was kept when this was live.
-            let Ok(app) = self.app_or_make(create.app) else {
+            let Ok(app) = self.apps.find_or_restore(create.app, create.epoch) else {
                 return;
             };
             if create.epoch > app.epoch() {
                 // The app had come anew, so all earlier sessions were gone.
-                self.remove_app(&app, create.epoch);
+                self.replay_remove_app(&app, create.epoch);
             } else if create.epoch < app.epoch() {
                 self.drop_unused(&app);
                 return;
@@ -69,12 +69,41 @@ impl Store {
         }
     }
 
-    /// Ends all sessions of an app by beginning `epoch`; the answer counts those that were in the
-    /// time index. Their memory is freed by later sweeps.
-    pub(crate) fn remove_app(&self, app: &Arc<App>, epoch: u32) -> u64 {
-        let Some(ended) = app.begin_epoch(epoch) else {
-            return 0;
+    /// Ends all sessions of an app; the answer counts those that were in the time index. Their memory
+    /// is freed by later sweeps. `note` writes down the epoch that begins, in the same order as the
+    /// creates that meet it. `None`: too many epochs wait to be freed; sweep and ask again.
+    pub(crate) fn remove_app(&self, app: &Arc<App>, note: impl FnOnce(u32)) -> Option<u64> {
+        let mut generation = write_locked(&app.generation);
+        let epoch = self.free_epoch(app, generation.epoch)?;
+        // Looked at behind the choice of the epoch: an app that takes this one's name later begins in
+        // that epoch, so what is written down does not reach it.
+        if app.is_closed() {
+            return Some(0);
+        }
+        note(epoch);
+        Some(self.begin_epoch(app, &mut generation, epoch))
+    }
+
+    /// Ends all sessions of an app whose epochs are before `epoch`. Their memory is freed at once:
+    /// nobody sweeps in replay, and the low bits of an epoch, which is all that records carry, come
+    /// round again.
+    fn replay_remove_app(&self, app: &Arc<App>, epoch: u32) {
+        let begin = |epoch: u32| {
+            let mut generation = write_locked(&app.generation);
+            if epoch > generation.epoch {
+                self.begin_epoch(app, &mut generation, epoch);
+            }
+            drop(generation);
+            self.reap_all();
         };
+        if epoch > app.epoch() && short(epoch) == short(app.epoch()) {
+            begin(epoch - 1);
+        }
+        begin(epoch);
+    }
+
+    fn begin_epoch(&self, app: &Arc<App>, generation: &mut Generation, epoch: u32) -> u64 {
+        let ended = app.begin_epoch(generation, epoch);
         let killed = ended.index.sessions.total();
         locked(&self.reaping).push_back(Reaping::new(app, ended));
         killed

@@ -54,19 +54,20 @@ impl App {
         short(self.epoch()) == short_epoch
     }
 
-    /// Begins epoch `epoch` and answers the generation that ended, unless it has begun already.
-    pub(super) fn begin_epoch(&self, epoch: u32) -> Option<Generation> {
-        let mut generation = write_locked(&self.generation);
-        if epoch <= generation.epoch {
-            return None;
-        }
+    /// Begins epoch `epoch` in the app's locked generation and answers the one that ended.
+    pub(super) fn begin_epoch(&self, generation: &mut Generation, epoch: u32) -> Generation {
         let fresh = Generation {
             epoch,
             index: Arc::new(TimeIndex::new()),
         };
-        let ended = std::mem::replace(&mut *generation, fresh);
+        let ended = std::mem::replace(generation, fresh);
         self.epoch.store(epoch, Ordering::Release);
-        Some(ended)
+        ended
+    }
+
+    /// Whether the app was dropped: its number may belong to another app by now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.records.load(Ordering::Acquire) == CLOSED
     }
 
     /// Counts a record that is about to be made. False: the app was dropped meanwhile.
@@ -75,11 +76,6 @@ impl App {
         self.records
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .is_ok()
-    }
-
-    /// Whether the app was dropped with its last session.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.records() == CLOSED
     }
 
     /// Records of all epochs.
@@ -168,9 +164,27 @@ impl Apps {
             .map(Arc::clone)
     }
 
-    /// The app with this name, made in the given epoch if there is none.
+    /// The app with this name, made in the given epoch if there is none and room for one.
     pub(super) fn find_or_make(
         &self,
+        name: AppName<'_>,
+        epoch: &AtomicU32,
+    ) -> Result<Arc<App>, TooManyApps> {
+        self.find_or_make_within(self.max, name, epoch)
+    }
+
+    /// The same in replay, where apps stay that expiry had dropped: only their numbers are bounded.
+    pub(super) fn find_or_restore(
+        &self,
+        name: AppName<'_>,
+        epoch: u32,
+    ) -> Result<Arc<App>, TooManyApps> {
+        self.find_or_make_within(usize::from(u16::MAX), name, &AtomicU32::new(epoch))
+    }
+
+    fn find_or_make_within(
+        &self,
+        max: usize,
         name: AppName<'_>,
         epoch: &AtomicU32,
     ) -> Result<Arc<App>, TooManyApps> {
@@ -182,7 +196,7 @@ impl Apps {
         if let Some(app) = table.by_name.find(hash, |app| app.name == name.as_str()) {
             return Ok(Arc::clone(app));
         }
-        if table.by_name.len() >= self.max {
+        if table.by_name.len() >= max {
             return Err(TooManyApps);
         }
         let free = table

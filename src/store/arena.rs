@@ -1,30 +1,29 @@
 //! Variable-sized byte blocks of one shard, addressed by 32 bits.
 //!
-//! Small blocks lie in one run of bytes, in units of 4; a freed block waits in the list of its exact
-//! size. There is no merging of neighbours: when an arena holds more freed than used bytes, the shard
-//! moves what lives into a fresh arena and drops this one (`compact` in `shard.rs`), which also
-//! gives memory back after a great kill.
+//! Small blocks are cut from 4 KiB chunks in units of 4 bytes; a freed block waits in the list of
+//! its exact size. There is no merging of neighbours: when an arena holds more freed than used
+//! bytes, the shard moves what lives into a fresh arena and drops this one (`compaction` in
+//! `shard.rs`), which also gives memory back after a great kill.
 
 #![expect(
     clippy::indexing_slicing,
     reason = "addresses come from this arena's own allocations"
 )]
 
-use crate::store::growth::make_room;
-
 const UNIT: usize = 4;
-/// Largest block of the common run; larger ones are allocations of their own.
+const CHUNK_BYTES: usize = 4096;
+const UNITS_PER_CHUNK: usize = CHUNK_BYTES / UNIT;
+/// Largest block cut from a chunk; larger ones are allocations of their own.
 const SMALL_BYTES: usize = 1024;
+const CLASSES: usize = SMALL_BYTES / UNIT + 1;
 const LARGE: u32 = 1 << 31;
 const END: u32 = u32::MAX;
 
-/// Freed bytes that are not worth moving anything.
-const SLACK_BYTES: usize = 16 << 10;
-
-/// The blocks of one shard. The run of bytes comes first: it is what a reader needs.
-#[repr(C)]
+/// The blocks of one shard.
 pub(super) struct Arena {
-    bytes: Vec<u8>,
+    chunks: Vec<Box<[u8]>>,
+    /// First unused unit of the last chunk.
+    fresh: usize,
     /// Heads of the lists of freed blocks, by size in units.
     freed: Vec<u32>,
     large: Vec<Box<[u8]>>,
@@ -36,7 +35,8 @@ pub(super) struct Arena {
 impl Arena {
     pub(super) fn new() -> Self {
         Self {
-            bytes: Vec::new(),
+            chunks: Vec::new(),
+            fresh: UNITS_PER_CHUNK,
             freed: Vec::new(),
             large: Vec::new(),
             large_freed: Vec::new(),
@@ -54,15 +54,15 @@ impl Arena {
         }
     }
 
-    /// Bytes of small and large blocks, used or not.
+    /// Bytes of chunks and large blocks, used or not.
     pub(super) fn allocated_bytes(&self) -> usize {
         let large: usize = self.large.iter().map(|block| block.len()).sum();
-        self.bytes.capacity() + large + self.freed.capacity() * size_of::<u32>()
+        self.chunks.len() * CHUNK_BYTES + large + self.freed.capacity() * size_of::<u32>()
     }
 
     /// More is freed than used, by enough to be worth moving.
     pub(super) fn is_wasteful(&self) -> bool {
-        self.freed_bytes > self.used_bytes + SLACK_BYTES
+        self.freed_bytes > self.used_bytes + 4 * CHUNK_BYTES
     }
 
     /// A block for `length` bytes; its content is undefined.
@@ -81,23 +81,30 @@ impl Arena {
             self.freed_bytes -= units * UNIT;
             return head;
         }
-        let start = self.bytes.len();
-        make_room(&mut self.bytes, units * UNIT);
-        self.bytes.resize(start + units * UNIT, 0);
+        if self.fresh + units > UNITS_PER_CHUNK {
+            self.retire_rest_of_chunk();
+            self.chunks.push(vec![0; CHUNK_BYTES].into_boxed_slice());
+            self.fresh = 0;
+        }
+        let address = (self.chunks.len() - 1) * UNITS_PER_CHUNK + self.fresh;
+        self.fresh += units;
         // 2^31 units of 4 bytes are 8 GiB in one of 1,024 shards.
-        u32::try_from(start / UNIT).unwrap_or(END)
+        u32::try_from(address).unwrap_or(END)
     }
 
-    /// Gives a block back; `length` is the one it was allocated with.
+    /// Gives a block back; `length` is the one it was allocated with. With the last block all memory
+    /// is given back.
     pub(super) fn free(&mut self, address: u32, length: usize) {
         self.used_bytes -= Self::cost(length);
-        if length > SMALL_BYTES {
+        if self.used_bytes == 0 {
+            *self = Self::new();
+        } else if length > SMALL_BYTES {
             let index = address & !LARGE;
             self.large[index as usize] = Box::default();
             self.large_freed.push(index);
-            return;
+        } else {
+            self.push_freed(address, length.max(1).div_ceil(UNIT));
         }
-        self.push_freed(address, length.max(1).div_ceil(UNIT));
     }
 
     /// The bytes of a block.
@@ -108,12 +115,13 @@ impl Arena {
         self.small(address, length)
     }
 
-    /// The bytes from the start of a block on, for a reader who finds the length inside.
+    /// From the start of a block to the end of its chunk, for a reader who finds the length inside.
     pub(super) fn from(&self, address: u32) -> &[u8] {
         if address & LARGE != 0 {
             return &self.large[(address & !LARGE) as usize];
         }
-        &self.bytes[address as usize * UNIT..]
+        let (chunk, byte) = place(address);
+        &self.chunks[chunk][byte..]
     }
 
     /// The bytes of a block, for writing.
@@ -121,13 +129,13 @@ impl Arena {
         if address & LARGE != 0 {
             return &mut self.large[(address & !LARGE) as usize];
         }
-        let start = address as usize * UNIT;
-        &mut self.bytes[start..start + length]
+        let (chunk, byte) = place(address);
+        &mut self.chunks[chunk][byte..byte + length]
     }
 
     fn small(&self, address: u32, length: usize) -> &[u8] {
-        let start = address as usize * UNIT;
-        &self.bytes[start..start + length]
+        let (chunk, byte) = place(address);
+        &self.chunks[chunk][byte..byte + length]
     }
 
     fn allocate_large(&mut self, length: usize) -> u32 {
@@ -140,6 +148,16 @@ impl Arena {
         u32::try_from(self.large.len() - 1).unwrap_or(0) | LARGE
     }
 
+    /// What is left of the last chunk becomes a free block of its size.
+    fn retire_rest_of_chunk(&mut self) {
+        let rest = UNITS_PER_CHUNK - self.fresh;
+        if rest == 0 || rest >= CLASSES {
+            return;
+        }
+        let address = (self.chunks.len() - 1) * UNITS_PER_CHUNK + self.fresh;
+        self.push_freed(u32::try_from(address).unwrap_or(END), rest);
+    }
+
     fn push_freed(&mut self, address: u32, units: usize) {
         if self.freed.len() <= units {
             self.freed.resize(units + 1, END);
@@ -149,6 +167,11 @@ impl Arena {
         self.freed[units] = address;
         self.freed_bytes += units * UNIT;
     }
+}
+
+fn place(address: u32) -> (usize, usize) {
+    let unit = address as usize;
+    (unit / UNITS_PER_CHUNK, unit % UNITS_PER_CHUNK * UNIT)
 }
 
 #[cfg(test)]
@@ -195,6 +218,7 @@ mod tests {
     #[test]
     fn freed_blocks_are_used_again_for_their_size() {
         let mut arena = Arena::new();
+        let _other = arena.allocate(1);
         let first = arena.allocate(100);
         arena.free(first, 100);
         assert_eq!(arena.allocate(98), first);

@@ -9,7 +9,7 @@ use crate::clock::Millis;
 use crate::limits::ENTRIES_PER_HOLD;
 use crate::model::{Handle, SessionView};
 use crate::store::apps::{App, short};
-use crate::store::record::index_second;
+use crate::store::record::{Record, index_second};
 use crate::store::shard::Shard;
 use crate::store::time_index::Bucket;
 use crate::store::{Locked, Store, is_of, read_locked, view};
@@ -30,6 +30,8 @@ pub(crate) enum Members<'a> {
 pub(crate) struct Cursor {
     stage: Stage,
     found: Vec<Found>,
+    /// The last slice of a name's list of which nothing matched.
+    fruitless: Vec<u32>,
 }
 
 #[derive(Clone, Default)]
@@ -148,9 +150,14 @@ impl Store {
         *budget -= slots.len();
         let before = cursor.found.len();
         self.keep_matching(app, members, &slots, &mut cursor.found);
-        // Slots that match no more have left the list by now, so the next slice gets further; if
-        // not one new session was found they are gone for good.
-        all || cursor.found.len() == before
+        if all || cursor.found.len() > before {
+            return all;
+        }
+        // What matches no more has left the list by now, so the next slice gets further. Only another
+        // name with the same hash would give the same slice again: all that was asked for is found.
+        let again = cursor.fruitless == slots;
+        cursor.fruitless = slots;
+        again
     }
 
     /// Keeps the slots whose sessions are in scope.
@@ -224,7 +231,9 @@ fn start(app: &App, members: Members<'_>) -> Stage {
 /// The handle of the session in a slot, if it is in scope. A stale entry that leads to a session in
 /// scope is as good as a valid one; expired sessions still stand in their lists.
 fn matches(app: &App, members: Members<'_>, shard: &Shard, local: u32) -> Option<Handle> {
-    let record = shard.living(local).filter(|record| is_of(app, record))?;
+    // The number of an app that was dropped may belong to another one.
+    let is_of_app = |record: &&Record| is_of(app, record) && !app.is_closed();
+    let record = shard.living(local).filter(is_of_app)?;
     let within = match members {
         Members::User(user) => shard.body(local).user == Some(user),
         Members::Ip(ip) => shard.body(local).ip == Some(ip),

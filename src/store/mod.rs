@@ -13,7 +13,6 @@ mod arena;
 mod cells;
 mod check;
 mod directory;
-mod growth;
 mod list;
 mod memory;
 mod neighbours;
@@ -140,6 +139,9 @@ impl Store {
         let mut locked = self.lock_shard(lookup.handle());
         let slot = match lookup {
             Lookup::Tag(tag) => locked.shard.find(tag),
+            // A tag can only be of this app; a handle says nothing of the app, and the number of an
+            // app that was dropped may be another's by now.
+            Lookup::Handle(_) if app.is_closed() => None,
             Lookup::Handle(handle) => locked.shard.find_handle(handle),
         };
         locked.found = slot.filter(|slot| {

@@ -4,6 +4,10 @@
     clippy::indexing_slicing,
     reason = "slots come from this shard's own table and wheel"
 )]
+#![expect(
+    clippy::vec_box,
+    reason = "chunks stay where they are when the vector of chunks grows"
+)]
 
 use hashbrown::HashTable;
 
@@ -11,32 +15,32 @@ use crate::clock::Millis;
 use crate::model::body::Body;
 use crate::model::{Handle, Tag};
 use crate::store::arena::Arena;
-use crate::store::growth::make_room;
 use crate::store::memory::MemoryUse;
 use crate::store::record::{NONE, Record, due_second};
 use crate::store::wheel::{Links, Wheel};
 
-/// Sessions of one shard, addressed by local slot. A session keeps its slot.
+const CHUNK: usize = 32;
+
+/// Sessions of one shard, addressed by local slot. A slot never moves.
 ///
-/// What reads need comes first, next to the lock; the rest is boxed. (A look-up in a store of a
-/// million sessions is a chain of cache misses, so each pointer less to follow is measurable.)
-#[repr(C)]
+/// What a look-up needs stands together with the lock in two cache lines; the rest is boxed.
 pub(crate) struct Shard {
     /// Local slots by the first 64 bits of the tag.
     table: HashTable<u32>,
-    /// Every slot ever used.
-    records: Vec<Record>,
+    records: Vec<Box<[Record; CHUNK]>>,
+    /// Slots ever used; the next new one.
+    used: u32,
     free: u32,
-    /// The arena that takes new bodies.
-    current: u32,
-    arenas: [Arena; 2],
     cold: Box<Cold>,
 }
 
-/// What only changes and expiry need.
+/// What only changes, expiry and replies need.
 struct Cold {
     wheel: Wheel,
     wheel_links: Links,
+    arenas: [Arena; 2],
+    /// The arena that takes new bodies.
+    current: usize,
     /// While bodies move to the current arena: the next slot to look at.
     moving: Option<u32>,
 }
@@ -46,14 +50,15 @@ impl Shard {
         let cold = Cold {
             wheel: Wheel::new(),
             wheel_links: Links::default(),
+            arenas: [Arena::new(), Arena::new()],
+            current: 0,
             moving: None,
         };
         Self {
             table: HashTable::new(),
             records: Vec::new(),
+            used: 0,
             free: NONE,
-            current: 0,
-            arenas: [Arena::new(), Arena::new()],
             cold: Box::new(cold),
         }
     }
@@ -90,14 +95,14 @@ impl Shard {
     }
 
     pub(super) fn record_mut(&mut self, slot: u32) -> &mut Record {
-        &mut self.records[slot as usize]
+        &mut self.records[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
     /// The living record in a slot, if there is one.
     pub(super) fn living(&self, slot: u32) -> Option<&Record> {
-        self.records
-            .get(slot as usize)
-            .filter(|record| record.is_alive())
+        (slot < self.used)
+            .then(|| self.record(slot))
+            .filter(|r| r.is_alive())
     }
 
     /// The body of the session in a slot.
@@ -108,7 +113,7 @@ impl Shard {
     /// The body block of the session in a slot, not looked at yet; other bytes may follow it.
     pub(super) fn body_block(&self, slot: u32) -> &[u8] {
         let record = self.record(slot);
-        self.arenas[usize::from(record.in_second_arena())].from(record.body)
+        self.cold.arenas[usize::from(record.in_second_arena())].from(record.body)
     }
 
     /// Puts a session into a fresh slot and files it in the wheel.
@@ -142,11 +147,11 @@ impl Shard {
         let old_length = self.body(slot).length();
         let record = *self.record(slot);
         let arena = usize::from(record.in_second_arena());
-        if arena == self.current as usize && Arena::cost(old_length) == Arena::cost(body.length()) {
-            body.write(self.arenas[arena].get_mut(record.body, body.length()));
+        if arena == self.cold.current && Arena::cost(old_length) == Arena::cost(body.length()) {
+            body.write(self.cold.arenas[arena].get_mut(record.body, body.length()));
             return;
         }
-        self.arenas[arena].free(record.body, old_length);
+        self.cold.arenas[arena].free(record.body, old_length);
         self.write_body(slot, body);
     }
 
@@ -194,8 +199,8 @@ impl Shard {
 
     /// Moves some bodies into a fresh arena when the present one is mostly holes. True: more to do.
     pub(super) fn compact(&mut self, budget: &mut usize) -> bool {
-        if self.cold.moving.is_none() && self.arenas[self.current as usize].is_wasteful() {
-            self.current = 1 - self.current;
+        if self.cold.moving.is_none() && self.cold.arenas[self.cold.current].is_wasteful() {
+            self.cold.current = 1 - self.cold.current;
             self.cold.moving = Some(0);
         }
         let Some(start) = self.cold.moving else {
@@ -203,34 +208,34 @@ impl Shard {
         };
         let end = start
             .saturating_add(u32::try_from(*budget).unwrap_or(0))
-            .min(self.used());
+            .min(self.used);
         *budget -= (end - start) as usize;
         let mut block = Vec::new();
         for slot in start..end {
             let old = usize::from(self.record(slot).in_second_arena());
-            if !self.record(slot).is_alive() || old == self.current as usize {
+            if !self.record(slot).is_alive() || old == self.cold.current {
                 continue;
             }
             let (address, length) = (self.record(slot).body, self.body(slot).length());
             block.clear();
-            block.extend_from_slice(&self.arenas[old].get(address, length)[..length]);
-            self.arenas[old].free(address, length);
-            let address = self.arenas[self.current as usize].allocate(length);
-            self.arenas[self.current as usize]
+            block.extend_from_slice(&self.cold.arenas[old].get(address, length)[..length]);
+            self.cold.arenas[old].free(address, length);
+            let address = self.cold.arenas[self.cold.current].allocate(length);
+            self.cold.arenas[self.cold.current]
                 .get_mut(address, length)
                 .copy_from_slice(&block);
             self.set_body(slot, address);
         }
-        if end == self.used() {
-            self.arenas[1 - self.current as usize] = Arena::new();
+        if end == self.used {
+            self.cold.arenas[1 - self.cold.current] = Arena::new();
         }
-        self.cold.moving = (end < self.used()).then_some(end);
+        self.cold.moving = (end < self.used).then_some(end);
         self.cold.moving.is_some()
     }
 
     /// Slots ever used; all local slots are below.
     pub(super) fn used(&self) -> u32 {
-        u32::try_from(self.records.len()).unwrap_or(NONE)
+        self.used
     }
 
     /// Sessions in the table.
@@ -258,9 +263,10 @@ impl Shard {
         let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         report.sessions += bytes(self.len());
         report.tables += bytes(self.table.allocation_size());
-        report.records += bytes(self.records.capacity() * size_of::<Record>());
+        report.records += bytes(self.records.len() * size_of::<[Record; CHUNK]>());
+        report.records += bytes(self.records.capacity() * size_of::<usize>());
         report.wheels += bytes(self.cold.wheel_links.allocated_bytes());
-        let bodies = self.arenas.iter().map(Arena::allocated_bytes);
+        let bodies = self.cold.arenas.iter().map(Arena::allocated_bytes);
         report.bodies += bytes(bodies.sum());
     }
 
@@ -270,16 +276,18 @@ impl Shard {
             self.free = self.record(slot).user;
             return slot;
         }
-        let slot = self.used();
-        make_room(&mut self.records, 1);
-        self.records.push(Record::FREE);
+        let slot = self.used;
+        if slot as usize == self.records.len() * CHUNK {
+            self.records.push(Box::new([Record::FREE; CHUNK]));
+        }
+        self.used += 1;
         slot
     }
 
     fn release(&mut self, slot: u32) {
         let length = self.body(slot).length();
         let record = *self.record(slot);
-        self.arenas[usize::from(record.in_second_arena())].free(record.body, length);
+        self.cold.arenas[usize::from(record.in_second_arena())].free(record.body, length);
         let free = self.free;
         *self.record_mut(slot) = Record::free(free);
         self.free = slot;
@@ -287,19 +295,19 @@ impl Shard {
 
     fn write_body(&mut self, slot: u32, body: &Body<'_>) {
         let length = body.length();
-        let address = self.arenas[self.current as usize].allocate(length);
-        body.write(self.arenas[self.current as usize].get_mut(address, length));
+        let address = self.cold.arenas[self.cold.current].allocate(length);
+        body.write(self.cold.arenas[self.cold.current].get_mut(address, length));
         self.set_body(slot, address);
     }
 
     fn set_body(&mut self, slot: u32, address: u32) {
-        let second = self.current == 1;
+        let second = self.cold.current == 1;
         let record = self.record_mut(slot);
         record.body = address;
         record.set_second_arena(second);
     }
 }
 
-fn record(records: &[Record], slot: u32) -> &Record {
-    &records[slot as usize]
+fn record(records: &[Box<[Record; CHUNK]>], slot: u32) -> &Record {
+    &records[slot as usize / CHUNK][slot as usize % CHUNK]
 }

@@ -41,37 +41,56 @@ pub(super) struct Sweeper {
     bereft: Vec<Arc<App>>,
 }
 
-/// An app's epoch that was killed: its old index lists the sessions whose memory is to be freed.
+/// An app's epoch that was killed: its old index lists the sessions whose memory is to be freed. It
+/// stays in the queue until the last of them is gone, so that no epoch with the same low bits begins.
 pub(super) struct Reaping {
     app: Arc<App>,
     epoch: u32,
-    buckets: Vec<Arc<Bucket>>,
-    /// Entries of the last bucket already looked at.
-    read: usize,
+    rest: Rest,
+}
+
+/// What is still to be looked at of an index that nobody appends to any more.
+#[derive(Default)]
+enum Rest {
+    All(Arc<TimeIndex>),
+    Buckets {
+        buckets: Vec<Arc<Bucket>>,
+        /// Entries of the last bucket already looked at.
+        read: usize,
+    },
+    /// A sweep has it in hand, or nothing is left.
+    #[default]
+    Nothing,
 }
 
 impl Reaping {
     pub(super) fn new(app: &Arc<App>, ended: Generation) -> Self {
-        let buckets = ended.index.buckets_since(0);
         Self {
             app: Arc::clone(app),
             epoch: ended.epoch,
-            buckets,
-            read: 0,
+            rest: Rest::All(ended.index),
         }
     }
+}
 
+impl Rest {
     /// The next entries to look at; empty when there are none.
     fn slice(&mut self) -> Vec<u32> {
+        if let Self::All(index) = self {
+            let buckets = index.buckets_since(0);
+            *self = Self::Buckets { buckets, read: 0 };
+        }
         let mut slots = Vec::new();
-        while let Some(bucket) = self.buckets.last() {
-            bucket.copy(self.read, REMOVED_PER_STEP, &mut slots);
-            if !slots.is_empty() {
-                self.read += slots.len();
-                break;
+        if let Self::Buckets { buckets, read } = self {
+            while let Some(bucket) = buckets.last() {
+                bucket.copy(*read, REMOVED_PER_STEP, &mut slots);
+                if !slots.is_empty() {
+                    *read += slots.len();
+                    break;
+                }
+                buckets.pop();
+                *read = 0;
             }
-            self.buckets.pop();
-            self.read = 0;
         }
         slots
     }
@@ -94,11 +113,11 @@ impl Store {
         report
     }
 
-    /// The epoch that a kill of all sessions of `app` is to begin. Records carry eight bits of it, so
-    /// it differs in these from every epoch whose records still wait to be reaped; `None` when too
-    /// many do: sweep and ask again.
-    pub(crate) fn next_epoch(&self, app: &App) -> Option<u32> {
-        let mut taken = vec![short(app.epoch())];
+    /// An epoch that may follow `present` in `app`, whose generation is locked. Records carry eight bits
+    /// of it, so it differs in these from every epoch whose records still wait to be reaped; `None`
+    /// when too many do.
+    pub(super) fn free_epoch(&self, app: &App, present: u32) -> Option<u32> {
+        let mut taken = vec![short(present)];
         for reaping in &*locked(&self.reaping) {
             if std::ptr::eq(Arc::as_ptr(&reaping.app), app) {
                 taken.push(short(reaping.epoch));
@@ -113,6 +132,13 @@ impl Store {
                 return Some(next);
             }
         }
+    }
+
+    /// Frees the memory of all apps that were killed whole.
+    pub(super) fn reap_all(&self) {
+        let _sweeper = locked(&self.sweeper);
+        let mut holds = usize::MAX;
+        self.reap(&mut holds);
     }
 
     /// One round over all shards per second of time.
@@ -182,43 +208,48 @@ impl Store {
         due || shard.shard.compact(&mut spare)
     }
 
-    /// Frees the memory of apps that were killed whole. True: more to do.
+    /// Frees the memory of apps that were killed whole. Called with the sweeper locked. True: more to
+    /// do.
     fn reap(&self, left: &mut usize) -> bool {
         loop {
-            let Some(mut reaping) = locked(&self.reaping).pop_front() else {
-                return false;
+            let (app, epoch, mut rest) = match locked(&self.reaping).front_mut() {
+                Some(first) => {
+                    let rest = std::mem::take(&mut first.rest);
+                    (Arc::clone(&first.app), first.epoch, rest)
+                }
+                None => return false,
             };
-            loop {
-                let slots = if *left > 0 {
-                    reaping.slice()
-                } else {
-                    Vec::new()
-                };
+            while *left > 0 {
+                let slots = rest.slice();
                 if slots.is_empty() {
                     break;
                 }
                 *left -= 1;
                 slots
                     .into_iter()
-                    .for_each(|slot| self.reap_slot(&reaping, slot));
+                    .for_each(|slot| self.reap_slot(&app, epoch, slot));
             }
+            let mut queue = locked(&self.reaping);
             if *left == 0 {
-                locked(&self.reaping).push_front(reaping);
+                if let Some(first) = queue.front_mut() {
+                    first.rest = rest;
+                }
                 return true;
             }
+            queue.pop_front();
         }
     }
 
-    fn reap_slot(&self, reaping: &Reaping, slot: u32) {
+    fn reap_slot(&self, reaped: &Arc<App>, epoch: u32, slot: u32) {
         let (mut shard, local) = self.lock_slot(slot);
         let Some(record) = shard.shard.living(local) else {
             return;
         };
         // The app's number may have passed to another app: the app itself must be the same.
         let app = self.apps.by_id(record.app);
-        let same = app.is_some_and(|app| Arc::ptr_eq(&app, &reaping.app));
-        if same && record.epoch == short(reaping.epoch) {
-            shard.remove_of(&reaping.app, local);
+        let same = app.is_some_and(|app| Arc::ptr_eq(&app, reaped));
+        if same && record.epoch == short(epoch) {
+            shard.remove_of(reaped, local);
         }
     }
 
@@ -231,8 +262,11 @@ impl Store {
                 break;
             };
             let mut budget = left.saturating_mul(ENTRIES_PER_HOLD);
-            let index = Arc::clone(&read_locked(&app.generation).index);
-            let more = self.keep_up_index(app, &index, now, &mut budget);
+            let (index, epoch) = {
+                let generation = read_locked(&app.generation);
+                (Arc::clone(&generation.index), short(generation.epoch))
+            };
+            let more = self.keep_up_index((app, epoch), &index, now, &mut budget);
             *left = left.min(&mut (budget / ENTRIES_PER_HOLD)).to_owned();
             if more {
                 return true;
@@ -242,11 +276,19 @@ impl Store {
         false
     }
 
-    fn keep_up_index(&self, app: &App, index: &TimeIndex, now: u32, budget: &mut usize) -> bool {
+    /// `of` is the app and the epoch of the index. Should the epoch end meanwhile, its sessions still
+    /// count as valid: their entries are what they are reaped by.
+    fn keep_up_index(
+        &self,
+        of: (&App, u8),
+        index: &TimeIndex,
+        now: u32,
+        budget: &mut usize,
+    ) -> bool {
         locked(&index.upkeep).step(index, now, budget, |slot| {
             let (shard, local) = self.lock_slot(slot);
             let record = shard.shard.living(local)?;
-            (record.app == app.id && app.is_current(record.epoch)).then(|| record.last_second())
+            ((record.app, record.epoch) == (of.0.id, of.1)).then(|| record.last_second())
         })
     }
 }

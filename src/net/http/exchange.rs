@@ -1,6 +1,8 @@
 //! One connection's requests and replies, without its socket: bytes come in, replies stand in the
 //! outbox. Parses all that a read brought, answers it in order, keeps only what is incomplete.
 
+use bytes::{Buf, BytesMut};
+
 use crate::clock::Millis;
 use crate::engine::Located;
 use crate::limits;
@@ -31,7 +33,7 @@ pub(super) struct Exchange {
     pub(super) dialect: Option<Dialect>,
     pub(super) stage: Stage,
     /// Bytes that are received but not consumed: a partial head, or requests whose turn comes.
-    carried: Vec<u8>,
+    carried: BytesMut,
     /// So many of the carried bytes are known not to hold the end of a head.
     seen: usize,
     /// Nothing more can be done before bytes arrive.
@@ -72,7 +74,7 @@ impl Exchange {
         Self {
             dialect,
             stage: Stage::Head,
-            carried: Vec::new(),
+            carried: BytesMut::new(),
             seen: 0,
             starved: true,
             served: 0,
@@ -181,7 +183,7 @@ impl Exchange {
         let carried = std::mem::take(&mut self.carried);
         let used = self.consume(&carried, turn, budget);
         self.carried = carried;
-        self.carried.drain(..used);
+        self.carried.advance(used);
     }
 
     /// The peer will send nothing more.

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::task::Waker;
 
+use bytes::BytesMut;
+
 use crate::clock::Millis;
 use crate::engine::Position;
 use crate::net::http::date::DateCache;
@@ -21,7 +23,7 @@ thread_local! {
         read: vec![0; READ_BYTES].into_boxed_slice(),
         desk: Desk {
             outbox: Outbox::default(),
-            carried: Vec::new(),
+            carried: BytesMut::new(),
             body: Vec::new(),
             inflated: Vec::new(),
             date: DateCache::new(Millis(0)),
@@ -44,7 +46,7 @@ pub(super) struct Desk {
     /// Room for replies, lent to the connection whose turn it is.
     pub(super) outbox: Outbox,
     /// Room for a partial request, lent to the first connection that needs it.
-    pub(super) carried: Vec<u8>,
+    pub(super) carried: BytesMut,
     /// The body of the reply in the making.
     pub(super) body: Vec<u8>,
     /// The inflated body of a request.
@@ -88,10 +90,13 @@ impl Desk {
 
     /// Gives buffers back that one large request or reply has blown up.
     pub(super) fn tidy(&mut self) {
-        for buffer in [&mut self.body, &mut self.inflated, &mut self.carried] {
+        for buffer in [&mut self.body, &mut self.inflated] {
             if buffer.capacity() > KEPT_BYTES {
                 *buffer = Vec::new();
             }
+        }
+        if self.carried.capacity() > KEPT_BYTES {
+            self.carried = BytesMut::new();
         }
         if self.outbox.capacity() > KEPT_BYTES && self.outbox.is_empty() {
             self.outbox = Outbox::default();
