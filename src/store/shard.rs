@@ -84,11 +84,6 @@ impl Shard {
         self.table.iter_hash(tag.high).next().copied()
     }
 
-    /// The body block in a slot, empty where no session is.
-    pub(super) fn living_body(&self, slot: u32) -> &[u8] {
-        self.living(slot).map_or(&[], |_| self.body_block(slot))
-    }
-
     /// The record in a slot.
     pub(super) fn record(&self, slot: u32) -> &Record {
         record(&self.records, slot)

@@ -8,11 +8,15 @@
 
 use std::hint::black_box;
 use std::sync::MutexGuard;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::model::{Handle, Tag};
 use crate::store::Store;
+use crate::store::record::NONE;
 use crate::store::shard::Shard;
 
+/// Bytes that the processor loads at a time.
+const LINE: usize = 64;
 /// Shards held together, for about two microseconds.
 const BATCH: usize = 16;
 
@@ -35,9 +39,18 @@ impl Store {
             }
             for (shard, slot) in shards.iter().zip(&slots) {
                 if let (Some(shard), Some(slot)) = (shard, slot) {
-                    black_box(shard.living_body(*slot).first());
+                    let block = shard.body_block(*slot);
+                    black_box([0, LINE, 2 * LINE].map(|at| block.get(at).copied()));
+                    self.warm_user(shard.record(*slot).user);
                 }
             }
+        }
+    }
+
+    /// Loads the cell of a user, which a touch in a new second changes.
+    fn warm_user(&self, user: u32) {
+        if user != NONE {
+            black_box(self.users.cell(user).load(Relaxed));
         }
     }
 }
