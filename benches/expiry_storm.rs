@@ -2,8 +2,8 @@
 //!
 //! One step of a sweep is one lock hold while sessions expire; while the memory of a killed app is
 //! freed, and in the upkeep of time indexes, it is many holds of one entry. The thread CPU time of
-//! each step is measured around it, so it includes the clock's own some 0.3 us, and for the last
-//! session the memory of its app, freed behind the lock. The goal: no hold over 256 entries or
+//! each step is measured around it, so it includes the clock's own some 0.3 us. "Behind it" are the
+//! steps that free memory while no lock is held, and upkeep. The goal: no hold over 256 entries or
 //! 0.2 ms. Run it alone on one core: `taskset -c 0 cargo bench --bench expiry_storm`.
 
 #![expect(
@@ -117,7 +117,7 @@ fn expire() {
     let mut storm = Sweeps::default();
     storm.sweep(&engine, end * 1_000);
     storm.expiring.print("expiring");
-    storm.other.print("upkeep behind it");
+    storm.other.print("behind it");
     assert_eq!(engine.memory_use().sessions, 0, "all have expired");
 }
 

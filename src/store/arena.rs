@@ -65,6 +65,11 @@ impl Arena {
         self.freed_bytes > self.used_bytes + 4 * CHUNK_BYTES
     }
 
+    /// Memory without a living block.
+    pub(super) fn is_hollow(&self) -> bool {
+        self.used_bytes == 0 && !(self.chunks.is_empty() && self.large.is_empty())
+    }
+
     /// A block for `length` bytes; its content is undefined.
     pub(super) fn allocate(&mut self, length: usize) -> u32 {
         self.used_bytes += Self::cost(length);
@@ -92,19 +97,16 @@ impl Arena {
         u32::try_from(address).unwrap_or(END)
     }
 
-    /// Gives a block back; `length` is the one it was allocated with. With the last block all memory
-    /// is given back.
+    /// Gives a block back; `length` is the one it was allocated with.
     pub(super) fn free(&mut self, address: u32, length: usize) {
         self.used_bytes -= Self::cost(length);
-        if self.used_bytes == 0 {
-            *self = Self::new();
-        } else if length > SMALL_BYTES {
+        if length > SMALL_BYTES {
             let index = address & !LARGE;
             self.large[index as usize] = Box::default();
             self.large_freed.push(index);
-        } else {
-            self.push_freed(address, length.max(1).div_ceil(UNIT));
+            return;
         }
+        self.push_freed(address, length.max(1).div_ceil(UNIT));
     }
 
     /// The bytes of a block.
@@ -216,9 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn arena_is_hollow_from_the_last_free_on() {
+        let mut arena = Arena::new();
+        assert!(!arena.is_hollow());
+        let (small, large) = (arena.allocate(5), arena.allocate(SMALL_BYTES + 1));
+        arena.free(small, 5);
+        assert!(!arena.is_hollow());
+        arena.free(large, SMALL_BYTES + 1);
+        assert!(arena.is_hollow());
+    }
+
+    #[test]
     fn freed_blocks_are_used_again_for_their_size() {
         let mut arena = Arena::new();
-        let _other = arena.allocate(1);
         let first = arena.allocate(100);
         arena.free(first, 100);
         assert_eq!(arena.allocate(98), first);

@@ -192,6 +192,13 @@ impl Shard {
         }
     }
 
+    /// Takes out an arena that holds nothing any more. Drop it when the shard is unlocked: the
+    /// allocator may give all of it back to the system at once.
+    pub(super) fn take_hollow(&mut self) -> Option<Arena> {
+        let hollow = self.cold.arenas.iter_mut().find(|arena| arena.is_hollow());
+        hollow.map(|arena| std::mem::replace(arena, Arena::new()))
+    }
+
     /// Moves some bodies into a fresh arena when the present one is mostly holes. True: more to do.
     pub(super) fn compact(&mut self, budget: &mut usize) -> bool {
         if self.cold.moving.is_none() && self.cold.arenas[self.cold.current].is_wasteful() {
@@ -220,9 +227,6 @@ impl Shard {
                 .get_mut(address, length)
                 .copy_from_slice(&block);
             self.set_body(slot, address);
-        }
-        if end == self.used {
-            self.cold.arenas[1 - self.cold.current] = Arena::new();
         }
         self.cold.moving = (end < self.used).then_some(end);
         self.cold.moving.is_some()

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::clock::Millis;
 use crate::limits::ENTRIES_PER_HOLD;
 use crate::store::apps::{App, Generation, short};
+use crate::store::arena::Arena;
 use crate::store::record::index_second;
 use crate::store::time_index::{Bucket, TimeIndex};
 use crate::store::{Store, locked, read_locked};
@@ -36,9 +37,15 @@ pub(super) struct Sweeper {
     round: Option<Millis>,
     /// The app whose time index comes next.
     app: usize,
-    /// Apps of removed sessions, kept until no lock is held: the last session takes its app along,
-    /// and with that a time index which may be large.
-    bereft: Vec<Arc<App>>,
+    remains: Vec<Remains>,
+}
+
+/// What may be much to free in one go: kept until no lock is held, then a step for each.
+enum Remains {
+    /// With its last session goes an app, and with it a time index.
+    App { _app: Arc<App> },
+    /// Blocks of sessions that are all gone.
+    Arena { _arena: Arena },
 }
 
 /// An app's epoch that was killed: its old index lists the sessions whose memory is to be freed. It
@@ -96,21 +103,37 @@ impl Rest {
     }
 }
 
+impl Remains {
+    fn of_closed(app: Arc<App>) -> Option<Self> {
+        app.is_closed().then_some(Self::App { _app: app })
+    }
+}
+
 impl Store {
     /// Does at most about `holds` lock holds of sweeping.
     pub(crate) fn sweep(&self, now: Millis, holds: usize) -> SweepReport {
-        let mut sweeper = locked(&self.sweeper);
         let mut left = holds;
+        self.bury(&mut left);
+        let mut sweeper = locked(&self.sweeper);
         let mut report = SweepReport::default();
         self.expire(&mut sweeper, now, &mut left, &mut report);
-        report.more |= self.reap(&mut left);
+        report.more |= self.reap(&mut sweeper.remains, &mut left);
         if sweeper.round.is_none() {
             report.more |= self.keep_up(&mut sweeper, now, &mut left);
         }
-        let bereft = std::mem::take(&mut sweeper.bereft);
-        drop(sweeper);
-        drop(bereft);
+        report.more |= !sweeper.remains.is_empty();
         report
+    }
+
+    /// Frees what earlier steps have left, while no lock is held.
+    fn bury(&self, left: &mut usize) {
+        while *left > 0 {
+            let Some(remains) = locked(&self.sweeper).remains.pop() else {
+                return;
+            };
+            *left -= 1;
+            drop(remains);
+        }
     }
 
     /// An epoch that may follow `present` in `app`, whose generation is locked. Records carry eight bits
@@ -136,9 +159,9 @@ impl Store {
 
     /// Frees the memory of all apps that were killed whole.
     pub(super) fn reap_all(&self) {
-        let _sweeper = locked(&self.sweeper);
+        let mut sweeper = locked(&self.sweeper);
         let mut holds = usize::MAX;
-        self.reap(&mut holds);
+        self.reap(&mut sweeper.remains, &mut holds);
     }
 
     /// One round over all shards per second of time.
@@ -158,7 +181,7 @@ impl Store {
                 }
                 *left -= 1;
                 let number = sweeper.shard;
-                if !self.expire_in(number, round, &mut sweeper.bereft, &mut report.expired) {
+                if !self.expire_in(number, round, &mut sweeper.remains, &mut report.expired) {
                     sweeper.shard += 1;
                 }
             }
@@ -173,12 +196,12 @@ impl Store {
         &self,
         number: usize,
         now: Millis,
-        apps: &mut Vec<Arc<App>>,
+        remains: &mut Vec<Remains>,
         expired: &mut u64,
     ) -> bool {
         let mut budget = REMOVED_PER_STEP;
         // Looked up anew in each hold: between two of them an app's number may pass to another.
-        let earlier = apps.len();
+        let mut known: Option<Arc<App>> = None;
         let mut shard = self.lock_number(number);
         while let Some(slot) = shard.shard.next_expired(now, &mut budget) {
             debug_assert!(
@@ -187,30 +210,28 @@ impl Store {
             );
             let record = shard.shard.record(slot);
             let (id, epoch) = (record.app, record.epoch);
-            let is_known = |app: &&Arc<App>| app.id == id;
-            if apps
-                .iter()
-                .skip(earlier)
-                .next_back()
-                .filter(is_known)
-                .is_none()
-            {
-                apps.extend(self.apps.by_id(id));
+            if known.as_ref().is_none_or(|app| app.id != id) {
+                let before = std::mem::replace(&mut known, self.apps.by_id(id));
+                remains.extend(before.and_then(Remains::of_closed));
             }
             // Every record has its app: it counts them.
-            if let Some(app) = apps.last().filter(is_known) {
+            if let Some(app) = &known {
                 *expired += u64::from(app.is_current(epoch));
                 shard.remove_of(app, slot);
             }
         }
         let due = budget == 0;
         let mut spare = budget;
-        due || shard.shard.compact(&mut spare)
+        let more = due || shard.shard.compact(&mut spare);
+        let hollow = shard.shard.take_hollow();
+        remains.extend(hollow.map(|arena| Remains::Arena { _arena: arena }));
+        remains.extend(known.and_then(Remains::of_closed));
+        more
     }
 
     /// Frees the memory of apps that were killed whole. Called with the sweeper locked. True: more to
     /// do.
-    fn reap(&self, left: &mut usize) -> bool {
+    fn reap(&self, remains: &mut Vec<Remains>, left: &mut usize) -> bool {
         loop {
             let (app, epoch, mut rest) = match locked(&self.reaping).front_mut() {
                 Some(first) => {
@@ -225,9 +246,9 @@ impl Store {
                     break;
                 }
                 *left -= 1;
-                slots
-                    .into_iter()
-                    .for_each(|slot| self.reap_slot(&app, epoch, slot));
+                for slot in slots {
+                    remains.extend(self.reap_slot(&app, epoch, slot));
+                }
             }
             let mut queue = locked(&self.reaping);
             if *left == 0 {
@@ -240,17 +261,17 @@ impl Store {
         }
     }
 
-    fn reap_slot(&self, reaped: &Arc<App>, epoch: u32, slot: u32) {
+    fn reap_slot(&self, reaped: &Arc<App>, epoch: u32, slot: u32) -> Option<Remains> {
         let (mut shard, local) = self.lock_slot(slot);
-        let Some(record) = shard.shard.living(local) else {
-            return;
-        };
+        let record = shard.shard.living(local)?;
         // The app's number may have passed to another app: the app itself must be the same.
         let app = self.apps.by_id(record.app);
         let same = app.is_some_and(|app| Arc::ptr_eq(&app, reaped));
         if same && record.epoch == short(epoch) {
             shard.remove_of(reaped, local);
         }
+        let hollow = shard.shard.take_hollow();
+        hollow.map(|arena| Remains::Arena { _arena: arena })
     }
 
     /// Upkeep of the time indexes, one app after the other. True: more to do.
