@@ -5,7 +5,8 @@
 //!
 //! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
 //! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index.
-//! At most one lock of each kind, never across an await, at most 256 entries per hold.
+//! At most one lock of each kind, never across an await, at most 256 entries per hold; only `warm`
+//! holds several token shards, which it tries without waiting.
 
 mod apply;
 mod apps;
