@@ -6,6 +6,7 @@
 //! | [`limits`] | every bound of the server, named in one place |
 //! | [`model`] | plain data every room may know: names, tokens, lives, changes, JSON text |
 //! | [`store`] | sessions in memory: shards, wheel, time index, indexes by user and IP |
+//! | [`log`] | what was acknowledged, on disk: log, snapshots, recovery |
 //! | [`engine`] | the verbs: create, read, edit, remove, list, count |
 //! | [`net`] | HTTP/1.1 and the three dialects |
 //! | [`server`] | listeners, threads, the ticker, start and stop |
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod limits;
+pub mod log;
 pub mod model;
 pub mod net;
 pub mod server;

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 
-use super::read::{Before, touch, unchanged, with_locked};
+use super::read::{Before, touch, untouched, with_locked};
 use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, at_once};
 use crate::clock::Millis;
 use crate::limits;
-use crate::model::change::UpdateChange;
+use crate::model::change::{TouchChange, UpdateChange};
 use crate::model::json::merge::{MergeError, merge};
 use crate::model::session::version;
 use crate::model::{AppName, Change, ContentType, DataChange, SessionView};
@@ -52,7 +52,7 @@ impl Engine {
                     content_type: kind,
                     bytes: merged,
                 });
-                let change = Change::Update(change(&record, now, edit, data));
+                let change = change(&record, now, edit, data);
                 Ok(self.commit(app, locked, &change).1)
             })?;
             let view = locked.view(app, now).ok_or(Refusal::Gone)?;
@@ -144,21 +144,26 @@ fn change<'e>(
     now: Millis,
     edit: &Edit<'e>,
     data: Option<DataChange<'e>>,
-) -> UpdateChange<'e> {
+) -> Change<'e> {
     let base = if edit.touch {
         touch(record, now)
     } else {
-        unchanged(record)
+        untouched(record)
     };
+    let reads = base.reads.saturating_add(u64::from(edit.count_read));
     let content_changed = data.is_some() || edit.ip.is_some();
-    UpdateChange {
+    if !content_changed && edit.life.is_none() {
+        return Change::Touch(TouchChange { reads, ..base });
+    }
+    Change::Update(UpdateChange {
+        handle: base.handle,
+        last_active: base.last_active,
         // Only lives in whole seconds have an access that lags.
         lag: base.lag && edit.life.is_none_or(|life| life.whole_seconds),
-        reads: record.reads().saturating_add(u64::from(edit.count_read)),
+        reads,
         writes: record.writes().saturating_add(u64::from(content_changed)),
         life: edit.life,
         ip: edit.ip,
         data,
-        ..base
-    }
+    })
 }

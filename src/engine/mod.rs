@@ -16,13 +16,15 @@ use std::sync::Arc;
 pub use locate::Located;
 pub use random::OsRandomness;
 pub use request::{
-    Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Position, Read,
-    Refusal, Reply, Scope, Swept,
+    Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Read, Refusal,
+    Reply, Scope, Swept,
 };
 
+pub use crate::model::Position;
 pub use crate::store::MemoryUse;
 
 use crate::clock::Millis;
+use crate::model::change::TouchChange;
 use crate::model::{AppName, Change, Keys, Randomness};
 use crate::store::{App, Applied, Locked, Store, StoreConfig};
 
@@ -58,6 +60,10 @@ impl Default for EngineConfig {
 pub trait ChangeLog: Send + Sync {
     /// Takes a change down. `None`: nobody has to wait for it.
     fn append(&self, change: &Change<'_>) -> Option<Position>;
+
+    /// Learns of a touch, for which nobody waits. A log takes touches down later, one per session and
+    /// second, so by itself this does nothing.
+    fn touched(&self, _touch: &TouchChange) {}
 }
 
 /// The log of a server that keeps sessions in memory only.
@@ -115,7 +121,16 @@ impl Engine {
         locked: &mut Locked<'_>,
         change: &Change<'_>,
     ) -> (Applied, Option<Position>) {
-        let position = self.log.append(change);
+        let position = match change {
+            Change::Touch(touch) => {
+                self.log.touched(touch);
+                None
+            }
+            Change::Create(_)
+            | Change::Update(_)
+            | Change::Remove { .. }
+            | Change::RemoveApp { .. } => self.log.append(change),
+        };
         (locked.apply(app, change), position)
     }
 

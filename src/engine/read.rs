@@ -2,7 +2,7 @@
 
 use super::{Engine, Key, Read, Reply, at_once};
 use crate::clock::Millis;
-use crate::model::change::UpdateChange;
+use crate::model::change::TouchChange;
 use crate::model::{AppName, Change, SessionView};
 use crate::store::{Locked, Record};
 
@@ -26,19 +26,17 @@ impl Engine {
             return at_once(None);
         };
         let before = Before::of(record, now);
-        let mut wait_for = None;
         if how == Read::Touch {
-            let reads = before.reads.saturating_add(1);
-            let change = Change::Update(UpdateChange {
-                reads,
+            let touch = TouchChange {
+                reads: before.reads.saturating_add(1),
                 ..touch(record, now)
-            });
-            (_, wait_for) = self.commit(app, &mut locked, &change);
+            };
+            self.commit(app, &mut locked, &Change::Touch(touch));
         }
         let answer = locked
             .view(app, now)
             .map(|view| answer(&before.shown_in(view)));
-        Reply { answer, wait_for }
+        at_once(answer)
     }
 }
 
@@ -66,34 +64,31 @@ impl Before {
     }
 }
 
-/// The change that a touch at `now` is, with the counters as they stand.
+/// The change that a touch at `now` is, with the counter as it stands.
 ///
 /// For lives in whole seconds the recorded access moves only when more than one whole second has
 /// passed since (rest-sessions); otherwise it lags the last activity by that second. With
 /// `no_resave` the deadline is absolute, so a touch cannot prolong it.
-pub(super) fn touch(record: &Record, now: Millis) -> UpdateChange<'static> {
+pub(super) fn touch(record: &Record, now: Millis) -> TouchChange {
     let last_active = now.max(record.last_active());
     let idle = last_active
         .seconds()
         .saturating_sub(record.recorded().seconds());
-    UpdateChange {
+    TouchChange {
         handle: record.handle(),
         last_active,
         lag: record.life().whole_seconds && idle == 1,
         reads: record.reads(),
-        writes: record.writes(),
-        life: None,
-        ip: None,
-        data: None,
     }
 }
 
-/// The change that alters nothing.
-pub(super) fn unchanged(record: &Record) -> UpdateChange<'static> {
-    UpdateChange {
+/// The touch that alters nothing.
+pub(super) fn untouched(record: &Record) -> TouchChange {
+    TouchChange {
+        handle: record.handle(),
         last_active: record.last_active(),
         lag: record.lag(),
-        ..touch(record, Millis(0))
+        reads: record.reads(),
     }
 }
 

@@ -3,11 +3,7 @@
 use super::locate::Located;
 use crate::clock::Millis;
 use crate::model::json::merge::{MemberOrder, Patch};
-use crate::model::{AppName, ContentType, Handle, Life, Token, TokenStyle};
-
-/// A position in the log. A reply that waits for one may be sent once the log has reached it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Position(pub u64);
+use crate::model::{AppName, ContentType, Handle, Life, Position, Token, TokenStyle};
 
 /// What a verb answers, and what has to be durable before the answer may be sent.
 #[derive(Clone, Copy, Debug)]

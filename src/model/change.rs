@@ -6,14 +6,22 @@ use crate::model::name::AppName;
 use crate::model::secret::{Handle, Tag};
 use crate::model::session::ContentType;
 
+/// A position in the log: the number of a block. What waits for one is safe once the log has
+/// reached it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Position(pub u64);
+
 /// One alteration of one session, or of one whole app. It carries states, not differences, so
 /// applying it twice is the same as applying it once.
 #[derive(Clone, Debug)]
 pub enum Change<'a> {
     /// A session comes to be.
     Create(CreateChange<'a>),
-    /// A session was read or changed: counters, times, and what else is given.
+    /// A session was changed: counters, times, and what else is given.
     Update(UpdateChange<'a>),
+    /// A session was read, or active without any other change. The only change that nobody waits
+    /// for: the log takes one down per session and second.
+    Touch(TouchChange),
     /// A session ends by a kill. (Expiry is no change: it follows from the deadline.)
     Remove {
         /// Which session.
@@ -62,6 +70,20 @@ pub struct CreateChange<'a> {
     pub data: &'a [u8],
     /// The sealed token, empty when it is not kept.
     pub sealed: &'a [u8],
+}
+
+/// How far a session has been read and when. Times and counters only move forward: what is older
+/// than the session changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct TouchChange {
+    /// Which session.
+    pub handle: Handle,
+    /// When it was last active.
+    pub last_active: Millis,
+    /// The recorded access lags `last_active` by one whole second.
+    pub lag: bool,
+    /// Read counter.
+    pub reads: u64,
 }
 
 /// The new state of a living session. What is `None` stays as it is.

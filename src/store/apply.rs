@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::clock::Millis;
 use crate::model::body::Body;
-use crate::model::change::{CreateChange, UpdateChange};
+use crate::model::change::{CreateChange, TouchChange, UpdateChange};
 use crate::model::{Change, DataChange, Handle};
 use crate::store::apps::{App, Generation, short};
 use crate::store::memory::session_cost;
@@ -29,7 +29,9 @@ impl Store {
     pub(crate) fn apply(&self, change: &Change<'_>) {
         match change {
             Change::Create(create) => self.replay_create(create, change),
-            Change::Update(UpdateChange { handle, .. }) | Change::Remove { handle } => {
+            Change::Update(UpdateChange { handle, .. })
+            | Change::Touch(TouchChange { handle, .. })
+            | Change::Remove { handle } => {
                 let mut locked = self.lock_shard(*handle);
                 locked.found = locked.shard.find_handle(*handle);
                 let app = locked
@@ -117,6 +119,7 @@ impl Locked<'_> {
         match change {
             Change::Create(create) => return self.create(app, create),
             Change::Update(update) => self.update(app, update),
+            Change::Touch(touch) => self.touch(app, touch),
             Change::Remove { .. } => {
                 if let Some(slot) = self.found.take() {
                     self.remove_of(app, slot);
@@ -185,16 +188,34 @@ impl Locked<'_> {
             self.replace_content(app, local, change.ip, change.data);
         }
         let record = self.shard.record_mut(local);
-        let before = record.last_second();
-        if change.last_active >= record.last_active() {
-            record.set_last(change.last_active, change.lag);
-        }
         record.set_counters(change.reads, change.writes);
-        let (after, epoch, user) = (record.last_second(), record.epoch, record.user);
         if let Some(life) = &change.life {
             record.set_life(life);
+        }
+        self.set_active(app, local, change.last_active, change.lag);
+        if change.life.is_some() {
             self.shard.refile_if_earlier(local);
         }
+    }
+
+    /// Notes that the session that was found has been read or active.
+    fn touch(&mut self, app: &App, change: &TouchChange) {
+        let Some(local) = self.found else { return };
+        let record = self.shard.record_mut(local);
+        let writes = record.writes();
+        record.set_counters(change.reads.max(record.reads()), writes);
+        self.set_active(app, local, change.last_active, change.lag);
+    }
+
+    /// Moves the last activity forward; what is older changes nothing.
+    fn set_active(&mut self, app: &App, local: u32, last_active: Millis, lag: bool) {
+        let record = self.shard.record_mut(local);
+        if last_active < record.last_active() {
+            return;
+        }
+        let before = record.last_second();
+        record.set_last(last_active, lag);
+        let (after, epoch, user) = (record.last_second(), record.epoch, record.user);
         if after > before {
             self.move_in_time(app, local, (before, after), epoch, user);
         }

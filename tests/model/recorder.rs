@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use cloakroom::engine::{ChangeLog, Engine, Position};
 use cloakroom::model::Change;
-use cloakroom::model::change::{CreateChange, UpdateChange};
+use cloakroom::model::change::{CreateChange, TouchChange, UpdateChange};
 use cloakroom::model::{AppName, DataChange, Tag};
 
 /// A change that owns its texts.
@@ -19,6 +19,10 @@ impl ChangeLog for Recorder {
         let mut kept = self.0.lock().unwrap();
         kept.push(owned(change));
         Some(Position(kept.len() as u64))
+    }
+
+    fn touched(&self, touch: &TouchChange) {
+        self.0.lock().unwrap().push(owned_touch(*touch));
     }
 }
 
@@ -35,6 +39,7 @@ fn owned(change: &Change<'_>) -> Replay {
     match change {
         Change::Create(create) => owned_create(create),
         Change::Update(update) => owned_update(update),
+        Change::Touch(touch) => owned_touch(*touch),
         Change::Remove { handle } => {
             let handle = *handle;
             Box::new(move |engine| engine.replay(&Change::Remove { handle }))
@@ -47,6 +52,10 @@ fn owned(change: &Change<'_>) -> Replay {
             })
         }
     }
+}
+
+fn owned_touch(touch: TouchChange) -> Replay {
+    Box::new(move |engine| engine.replay(&Change::Touch(touch)))
 }
 
 fn owned_create(create: &CreateChange<'_>) -> Replay {
