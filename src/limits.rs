@@ -48,6 +48,17 @@ pub const CONNECTION_BYTES: usize = 1 << 30;
 /// Bytes of one list reply.
 pub const LIST_REPLY_BYTES: usize = 256 << 20;
 
+/// Bytes of one file of the log (default of `--segment-size`).
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// The smallest file of the log that may be asked for: one block of the largest size fits well.
+pub const SEGMENT_BYTES_MIN: u64 = 8 << 20;
+/// The largest file of the log that may be asked for.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of log since the last snapshot before another is taken (default of `--snapshot-log-size`).
+pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
+/// Milliseconds between two snapshots (default of `--snapshot-every`).
+pub const SNAPSHOT_MILLIS: u64 = 8 * 3_600_000;
+
 /// Connections open at one time (default of `--max-connections`).
 pub const CONNECTIONS: usize = 50_000;
 
