@@ -7,6 +7,7 @@ mod bulk;
 mod change_log;
 mod create;
 mod edit;
+mod import;
 mod locate;
 mod random;
 mod read;
@@ -15,6 +16,7 @@ mod request;
 use std::sync::Arc;
 
 pub use change_log::{ChangeLog, NoLog, Unavailable, Weight};
+pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
 pub use request::{

@@ -1,0 +1,4 @@
+//! Sessions on their way in and out of a server: backup, export, import.
+
+pub mod line;
+pub mod parse;
