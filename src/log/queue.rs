@@ -1,10 +1,10 @@
 //! Changes that wait to be written: closed blocks and an open one, in the order of their positions.
 
 use crate::clock::Millis;
+use crate::log::block::HEADER;
+use crate::log::record::encode;
 use crate::model::{Change, Position};
 
-/// Bytes in front of each block's body, for its header.
-const HEADER: usize = 40;
 /// Emptied buffers that are kept for coming blocks.
 const BUFFERS_KEPT: usize = 4;
 
@@ -123,17 +123,4 @@ impl Queue {
         self.waiting = 0;
         std::mem::swap(&mut self.closed, &mut batch.blocks);
     }
-}
-
-/// Writes one record behind what `out` holds.
-fn encode(change: &Change<'_>, _time: Millis, out: &mut Vec<u8>) {
-    let (kind, handle) = match change {
-        Change::Create(create) => (1, create.tag.high),
-        Change::Update(update) => (2, update.handle.0),
-        Change::Touch(touch) => (3, touch.handle.0),
-        Change::Remove { handle } => (4, handle.0),
-        Change::RemoveApp { epoch, .. } => (5, u64::from(*epoch)),
-    };
-    out.push(kind);
-    out.extend_from_slice(&handle.to_le_bytes());
 }
