@@ -21,7 +21,7 @@ pub use request::{
 };
 
 pub use crate::model::Position;
-pub use crate::store::MemoryUse;
+pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
 use crate::model::change::TouchChange;
