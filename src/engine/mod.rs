@@ -25,7 +25,7 @@ pub use request::{
 };
 
 pub use crate::model::Position;
-pub use crate::store::MemoryUse;
+pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
 use crate::model::{AppName, Change, Keys, Randomness};
