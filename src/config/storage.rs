@@ -49,7 +49,7 @@ impl Storage {
             durability: Durability::Always,
             snapshot_every: Duration::from_millis(limits::SNAPSHOT_MILLIS),
             snapshot_log_bytes: limits::SNAPSHOT_LOG_BYTES,
-            segment_bytes: limits::SEGMENT_BYTES,
+            segment_bytes: limits::LOG_SEGMENT_BYTES,
         }
     }
 
