@@ -1,4 +1,13 @@
 //! The log: what was acknowledged is written down here, and read back after a crash. Knows changes
-//! and files, no sessions: the engine feeds it and is fed by it.
+//! and files, no sessions: the engine feeds it and is fed by it. FORMAT.md draws every byte.
 
+pub mod block;
 pub mod disk;
+pub mod key;
+pub mod name;
+pub mod reader;
+pub mod record;
+mod search;
+pub mod segment;
+pub mod snapshot;
+mod varint;
