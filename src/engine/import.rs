@@ -128,7 +128,7 @@ impl Engine {
         if life.deadline(recorded) <= now {
             return Ok(Some(at_once(Imported::Expired)));
         }
-        let change = Change::Create(CreateChange {
+        let change = CreateChange {
             app: session.app,
             epoch: app.epoch(),
             tag,
@@ -144,18 +144,17 @@ impl Engine {
             content_type: session.content_type,
             data: session.data,
             sealed: &sealed,
+        };
+        let mut wait_for = None;
+        let applied = locked.create(app, &change, |change| {
+            wait_for = self.log.append(&Change::Create(change.clone()));
         });
-        let (applied, wait_for) = self.commit(app, &mut locked, &change);
         Ok(match applied {
             Applied::Done => Some(Reply {
                 answer: Imported::New,
                 wait_for,
             }),
-            Applied::AppMovedOn => {
-                // It is written down already, and must not come back with a replay.
-                self.log.append(&Change::Remove { handle });
-                None
-            }
+            Applied::AppMovedOn => None,
         })
     }
 }

@@ -117,7 +117,7 @@ impl Locked<'_> {
     /// session, live and in replay.
     pub(crate) fn apply(&mut self, app: &App, change: &Change<'_>) -> Applied {
         match change {
-            Change::Create(create) => return self.create(app, create),
+            Change::Create(create) => return self.create(app, create, |_| ()),
             Change::Update(update) => self.update(app, update),
             Change::Touch(touch) => self.touch(app, touch),
             Change::Remove { .. } => {
@@ -132,8 +132,14 @@ impl Locked<'_> {
     }
 
     /// Makes a session. One with the same handle is replaced: in replay the same session, live one
-    /// whose deadline has passed.
-    fn create(&mut self, app: &App, change: &CreateChange<'_>) -> Applied {
+    /// whose deadline has passed. `note` writes the change down once it is sure that it is carried
+    /// out, and in the same order as the kills of the app.
+    pub(crate) fn create(
+        &mut self,
+        app: &App,
+        change: &CreateChange<'_>,
+        note: impl FnOnce(&CreateChange<'_>),
+    ) -> Applied {
         if let Some(slot) = self.shard.find_handle(Handle(change.tag.high)) {
             self.remove_slot(slot);
         }
@@ -141,6 +147,7 @@ impl Locked<'_> {
         if generation.epoch != change.epoch || !app.enter() {
             return Applied::AppMovedOn;
         }
+        note(change);
         let mut record = Record::alive(change.tag, app.id, short(change.epoch));
         record.set_last(change.last_active, change.lag);
         record.set_life(&change.life);
@@ -181,14 +188,19 @@ impl Locked<'_> {
         }
     }
 
-    /// Alters the session that was found.
+    /// Alters the session that was found. What is older than the session changes nothing: a snapshot
+    /// may hold a later state than the changes that are replayed onto it.
     fn update(&mut self, app: &App, change: &UpdateChange<'_>) {
         let Some(local) = self.found else { return };
+        let reads = self.shard.record(local).reads();
+        if change.writes < self.shard.record(local).writes() {
+            return;
+        }
         if change.ip.is_some() || change.data.is_some() {
             self.replace_content(app, local, change.ip, change.data);
         }
         let record = self.shard.record_mut(local);
-        record.set_counters(change.reads, change.writes);
+        record.set_counters(change.reads.max(reads), change.writes);
         if let Some(life) = &change.life {
             record.set_life(life);
         }
