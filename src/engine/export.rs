@@ -16,4 +16,10 @@ impl Engine {
     ) -> Option<u64> {
         self.store.walk_states(from, limit, each)
     }
+
+    /// The newest epoch of any app, now or ever.
+    #[must_use]
+    pub fn newest_epoch(&self) -> u32 {
+        self.store.newest_epoch()
+    }
 }
