@@ -11,7 +11,7 @@ use std::ops::Bound;
 use crate::log::disk::{Disk, DiskFile};
 use crate::log::key::{KeyId, parse_key_file};
 use crate::log::name::FileName;
-use crate::log::reader::{BadSegment, Damage, Segment, SegmentEnd, Verdict, disorder, required};
+use crate::log::reader::{BadSegment, Damage, Segment, SegmentEnd, Verdict, disorder};
 use crate::log::segment::{HEADER_PAGE, SegmentHeader};
 use crate::log::snapshot::{BadSnapshot, SnapshotReader};
 use crate::model::Position;
