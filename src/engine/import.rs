@@ -117,7 +117,8 @@ impl Engine {
         let lag = session.lag && session.life.whole_seconds;
         let recorded = Millis(last_active.0.saturating_sub(u64::from(lag) * 1000));
         let created = session.created.min(now);
-        let life = if session.no_resave {
+        // An end that is named is the first deadline already.
+        let life = if session.no_resave && session.life.until == Millis::NEVER {
             Life {
                 until: session.life.deadline(created),
                 ..session.life
