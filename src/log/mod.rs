@@ -5,8 +5,11 @@ pub mod block;
 pub mod disk;
 pub mod key;
 pub mod name;
+pub mod reader;
 pub mod record;
+mod search;
 pub mod segment;
+pub mod snapshot;
 mod varint;
 
 mod queue;
