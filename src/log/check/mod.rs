@@ -346,9 +346,10 @@ impl Check<'_> {
         let mut findings = Vec::new();
         for file in names {
             let name = FileName::parse(&file);
-            let state = match name {
-                FileName::Unknown => Some(State::Unknown),
-                _ => self.states.remove(&name),
+            let state = if name == FileName::Unknown {
+                Some(State::Unknown)
+            } else {
+                self.states.remove(&name)
             };
             findings.extend(state.map(|state| Finding { file, state }));
         }
