@@ -115,19 +115,25 @@ fn a_whole_directory_is_found_whole() {
     }
     assert_eq!(
         found[5].to_string(),
-        "snapshot-0000000000000003.snap: ok, 3000 sessions"
+        "snapshot-0000000000000003.snap: ok, sessions: 3000"
     );
     assert!(!found.iter().any(Finding::is_corruption));
 }
 
 #[test]
-fn an_empty_directory_and_a_snapshot_that_was_put_back_are_whole() {
+fn an_empty_directory_and_a_backup_that_was_put_back_are_whole() {
     let disk = MemoryDisk::default();
     assert_eq!(check(&disk, &mut |_| ()).unwrap(), []);
     disk.put("key", key_file_text(&SECRET).as_bytes());
     put_snapshot(&disk, 7, 100);
+    assert_eq!(corrupt_files(&disk), [segment(7)]);
+    let header = SegmentHeader {
+        own_snapshot: true,
+        ..segment_header(7, 100, 99)
+    };
+    put_segment(&disk, header, &[]);
     assert_eq!(corrupt_files(&disk), [""; 0]);
-    assert_eq!(findings(&disk).len(), 2);
+    assert_eq!(findings(&disk).len(), 3);
 }
 
 #[test]
@@ -286,7 +292,8 @@ fn a_healed_failure_leaves_a_torn_tail_behind_that_its_snapshot_makes_up_for() {
     assert!(matches!(state_of(&disk, &segment(4)), State::TornTail(..)));
     assert!(matches!(state_of(&disk, &segment(5)), State::Segment(_)));
     // Without the snapshot the blocks are lost.
-    assert_eq!(corrupt_files(&healed(false, &[7])), [segment(4)]);
+    let missing = FileName::Snapshot(5).text();
+    assert_eq!(corrupt_files(&healed(false, &[7])), [missing]);
     // What was synced before the failure must be there all the same.
     damage(&disk, &segment(3), 4096 + 45);
     assert_eq!(corrupt_files(&disk), [segment(3)]);
@@ -322,11 +329,7 @@ fn numbers_that_healing_passed_over_are_not_missed() {
         ..segment_header(9, 12, 11)
     };
     put_segment(&disk, header, &[8]);
-    assert_eq!(
-        corrupt_files(&disk),
-        [segment(6)],
-        "unless there is no snapshot"
-    );
+    assert_eq!(corrupt_files(&disk), [FileName::Snapshot(9).text()]);
     put_snapshot(&disk, 9, 12);
     assert_eq!(corrupt_files(&disk), [""; 0]);
 }

@@ -3,7 +3,7 @@
 use cloakroom::clock::Millis;
 use cloakroom::log::record::{BadRecord, RECORD_BYTES_MAX, decode, encode};
 use cloakroom::model::change::{CreateChange, TouchChange};
-use cloakroom::model::{Change, Handle, Life, NameError, U48};
+use cloakroom::model::{AppName, Change, Handle, Life, NameError, U48};
 use proptest::prelude::{any, proptest};
 use proptest::test_runner::Config;
 
@@ -175,4 +175,39 @@ fn a_touch_of_an_ordinary_session_takes_fourteen_bytes() {
             "{length} bytes for {reads} reads, {ago} ms ago"
         );
     }
+}
+
+#[test]
+fn the_examples_of_the_drawing_are_what_is_written() {
+    let handle = Handle(0x0123_4567_89ab_cdef);
+    let touch = TouchChange {
+        handle,
+        last_active: Millis(NOW.0 - 512),
+        lag: true,
+        reads: 300,
+    };
+    let app = AppName::new("web").unwrap();
+    let drawing = include_str!("../../src/log/FORMAT.md");
+    for (change, text) in [
+        (Change::Remove { handle }, "Remove 0123456789abcdef"),
+        (
+            Change::Touch(touch),
+            "Touch of it 512 ms before, with lag, 300 reads",
+        ),
+        (
+            Change::RemoveApp { app, epoch: 7 },
+            "RemoveApp \"web\", epoch 7",
+        ),
+    ] {
+        let line = drawing.lines().find(|line| line.ends_with(text)).unwrap();
+        let (bytes, _) = line.split_once("  ").unwrap();
+        let drawn: Vec<u8> = bytes
+            .split([' ', '|'])
+            .filter(|digits| !digits.is_empty())
+            .map(|digits| u8::from_str_radix(digits, 16).unwrap())
+            .collect();
+        assert_eq!(encoded(&change, NOW), drawn, "{line}");
+    }
+    assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+    assert!(drawing.contains("`e3069283`") && drawing.contains("1,795,000,000,000"));
 }
