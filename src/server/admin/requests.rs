@@ -3,14 +3,17 @@
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::log::Log;
 use crate::server::admin::wire::{self, Message, WireError};
 use crate::server::storage::{SnapshotDesk, Storage};
 use crate::server::transfer::OnError;
 
 /// What is needed to answer.
 pub struct AdminDesk {
-    /// The sessions and their log.
+    /// The sessions.
     pub storage: Storage,
+    /// Their log.
+    pub log: Log,
     /// Who takes snapshots.
     pub snapshots: SnapshotDesk,
 }
@@ -39,7 +42,7 @@ impl AdminDesk {
         tracing::info!(request, "asked through the admin socket");
         match request {
             "status" => self.status(to),
-            "snapshot" => self.snapshots.take_now(),
+            "snapshot" => self.snapshot(),
             "backup" => self.backup(false, to),
             "backup with-key" => self.backup(true, to),
             "export" => self.export(to),
@@ -50,10 +53,33 @@ impl AdminDesk {
     }
 
     fn status(&self, to: &mut dyn Write) -> Answer {
-        for line in self.storage.status() {
+        let (log, used) = (&self.log, self.storage.engine().memory_use());
+        let last = log.last_snapshot();
+        for line in [
+            format!("sessions {}", used.sessions),
+            format!("log {:?}", log.health()),
+            format!("positions {} of {} reached", log.reached().0, log.head().0),
+            format!("unwritten {} bytes", log.unwritten()),
+            format!(
+                "log since the last snapshot {} bytes",
+                log.bytes_since_snapshot()
+            ),
+            format!(
+                "last snapshot number {} of {} bytes",
+                last.number, last.bytes
+            ),
+        ] {
             wire::send_line(to, "note", &line).map_err(sentence)?;
         }
-        Ok(String::new())
+        Ok(log.failure().unwrap_or_default())
+    }
+
+    fn snapshot(&self) -> Answer {
+        let last = self.snapshots.take_now()?;
+        Ok(format!(
+            "snapshot {} of {} sessions",
+            last.number, last.sessions
+        ))
     }
 
     fn backup(&self, with_key: bool, to: &mut dyn Write) -> Answer {
@@ -74,9 +100,11 @@ impl AdminDesk {
 
     fn import(&self, on_error: OnError, from: &mut dyn BufRead, to: &mut dyn Write) -> Answer {
         let mut lines = BufReader::with_capacity(wire::DATA_BYTES, Incoming::new(from));
-        let imported = self.storage.import(on_error, &mut lines, &mut |number, why| {
-            wire::send_line(to, "note", &format!("line {number}: {why}"))
-        });
+        let mut report =
+            |number: u64, why: &str| wire::send_line(to, "note", &format!("line {number}: {why}"));
+        let imported = self
+            .storage
+            .import(&self.log, on_error, &mut lines, &mut report);
         match imported {
             Ok(totals) => Ok(totals.to_string()),
             Err(error) => Err(error.to_string()),
