@@ -58,7 +58,6 @@ fn listeners_are_announced_line_by_line_and_ready_comes_last() {
 fn settings_that_cannot_be_honoured_are_refused_with_a_sentence() {
     assert_refusals(&[
         (&["--memory-only", "--data", "d"], "cannot be used with"),
-        (&["--data", ""], "name a directory"),
         (&["--durability", "sometimes"], "always, everysec, os"),
         (&["--snapshot-every", "8"], "90s, 30m, 8h or 2d"),
         (&["--snapshot-log-size", "much"], "512MiB"),
@@ -148,6 +147,7 @@ fn file_with_an_unknown_key_or_a_wrong_value_is_refused() {
             "memory-only = true\ndata = 'd'",
             "data: cannot be set together with memory-only",
         ),
+        ("data = ''", "data: name a directory"),
         ("durability = 'maybe'", "unknown variant `maybe`"),
         ("snapshot-every = '0s'", "between a second and ten years"),
         ("segment-size = 4096", "segment-size: must be at least 8MiB"),

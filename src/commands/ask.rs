@@ -56,6 +56,7 @@ pub(super) fn answer(
             Message::End => {}
             Message::Done(text) => return Ok(text),
             Message::Failed(text) => return Err(Failure::server(text)),
+            Message::Bad(text) => return Err(Failure::data(text)),
         }
     }
 }

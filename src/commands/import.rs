@@ -110,7 +110,14 @@ fn through_socket(
             (Err(_), Ok(Err(SendError::Read(error)))) => {
                 Err(Failure::system("read", &args.file, &error))
             }
-            (answered, _) => answered,
+            (answered, _) => answered.map_err(|failure| Failure {
+                sentence: format!(
+                    "{}: {}; what stood before is imported",
+                    args.file.display(),
+                    failure.sentence
+                ),
+                ..failure
+            }),
         }
     })
 }

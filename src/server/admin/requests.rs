@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use crate::log::Log;
 use crate::server::admin::wire::{self, Message, WireError};
 use crate::server::storage::{SnapshotDesk, Storage};
-use crate::server::transfer::OnError;
+use crate::server::transfer::{ImportError, OnError};
 
 /// What is needed to answer.
 pub struct AdminDesk {
@@ -18,8 +18,11 @@ pub struct AdminDesk {
     pub snapshots: SnapshotDesk,
 }
 
-/// Why a request is not carried out, in a sentence for the person who asked.
-type Answer = Result<String, String>;
+/// What came of a request, in words for the person who asked; an error begins with its word.
+type Answer = Result<String, (Word, String)>;
+
+/// The word that tells a failure.
+type Word = &'static str;
 
 impl AdminDesk {
     /// Serves one connection: one request.
@@ -29,7 +32,7 @@ impl AdminDesk {
         let answered = wire::receive_line(&mut from).and_then(|request| {
             let (word, text) = match self.carry_out(&request, &mut from, &mut to) {
                 Ok(text) => ("done", text),
-                Err(text) => ("failed", text),
+                Err((word, text)) => (word, text),
             };
             wire::send_line(&mut to, word, &text).map_err(WireError::System)
         });
@@ -48,7 +51,7 @@ impl AdminDesk {
             "export" => self.export(to),
             "import skip" => self.import(OnError::Skip, from, to),
             "import stop" => self.import(OnError::Stop, from, to),
-            _ => Err(format!("there is no request `{request}`")),
+            _ => Err(failed(format!("there is no request `{request}`"))),
         }
     }
 
@@ -69,13 +72,13 @@ impl AdminDesk {
                 last.number, last.bytes
             ),
         ] {
-            wire::send_line(to, "note", &line).map_err(sentence)?;
+            wire::send_line(to, "note", &line).map_err(failed)?;
         }
         Ok(log.failure().unwrap_or_default())
     }
 
     fn snapshot(&self) -> Answer {
-        let last = self.snapshots.take_now()?;
+        let last = self.snapshots.take_now().map_err(failed)?;
         Ok(format!(
             "snapshot {} of {} sessions",
             last.number, last.sessions
@@ -86,7 +89,7 @@ impl AdminDesk {
         let totals = self
             .storage
             .backup(with_key, &mut |bytes| wire::send_data(to, bytes))
-            .map_err(sentence)?;
+            .map_err(failed)?;
         Ok(format!("{} sessions", totals.records))
     }
 
@@ -94,7 +97,7 @@ impl AdminDesk {
         let sessions = self
             .storage
             .export(&mut |bytes| wire::send_data(to, bytes))
-            .map_err(sentence)?;
+            .map_err(failed)?;
         Ok(format!("{sessions} sessions"))
     }
 
@@ -107,13 +110,14 @@ impl AdminDesk {
             .import(&self.log, on_error, &mut lines, &mut report);
         match imported {
             Ok(totals) => Ok(totals.to_string()),
-            Err(error) => Err(error.to_string()),
+            Err(error @ ImportError::Line(..)) => Err(("bad", error.to_string())),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
-fn sentence(error: io::Error) -> String {
-    error.to_string()
+fn failed(why: impl ToString) -> (Word, String) {
+    ("failed", why.to_string())
 }
 
 /// The data of messages as one stream.
@@ -141,7 +145,7 @@ impl io::Read for Incoming<'_> {
             match wire::receive(self.from) {
                 Ok(Message::Data(piece)) => (self.piece, self.read) = (piece, 0),
                 Ok(Message::End) => self.ended = true,
-                Ok(Message::Note(_) | Message::Done(_) | Message::Failed(_)) => {
+                Ok(Message::Note(_) | Message::Done(_) | Message::Failed(_) | Message::Bad(_)) => {
                     return Err(io::Error::other(WireError::Unexpected));
                 }
                 Err(WireError::System(error)) => return Err(error),
