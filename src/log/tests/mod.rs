@@ -1,7 +1,11 @@
 //! The log, stepped by hand over a disk in memory, under a clock that is moved by hand.
 
+mod failures;
+mod filling;
 mod memory_disk;
 mod policies;
+mod recoveries;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -154,6 +158,18 @@ impl World {
         let answer = ticket.poll().unwrap_or_else(|_| panic!("no answer"));
         let start = answer?;
         self.save(start)
+    }
+
+    /// Heals as often as it takes, as the engine would.
+    fn heal_at_last(&mut self) {
+        for _ in 0..20 {
+            let Some(wait) = self.log.healing_due() else {
+                return;
+            };
+            self.pass(u64::try_from(wait.as_millis()).unwrap());
+            drop(self.heal());
+        }
+        panic!("never healed: {:?}", self.log.failure());
     }
 
     fn heal(&mut self) -> Result<LastSnapshot, SnapshotError> {
