@@ -6,6 +6,7 @@ mod memory_disk;
 mod policies;
 mod recoveries;
 mod snapshots;
+mod threads;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -201,7 +202,9 @@ fn recover(disk: &MemoryDisk) -> Result<(BTreeSet<u64>, Recovered), RecoveryErro
                 match change.unwrap() {
                     Change::Create(create) => sessions.insert(create.tag.high),
                     Change::Remove { handle } => sessions.remove(&handle.0),
-                    other => panic!("{other:?}"),
+                    Change::Update(_) | Change::Touch(_) | Change::RemoveApp { .. } => {
+                        panic!("nobody wrote this")
+                    }
                 };
             }
         }

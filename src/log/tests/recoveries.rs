@@ -195,12 +195,11 @@ fn a_damaged_snapshot_is_refused_and_what_the_refusal_says_helps() {
     let disk = world.disk.after_power_cut();
     for (newest, expected) in [(3, Remedy::OlderSnapshot(2)), (2, Remedy::Backup)] {
         disk.alter(Snapshot(newest), |bytes| bytes[4096 + 40] ^= 1);
-        match refusal(&disk) {
-            RecoveryError::Snapshot { number, remedy, .. } => {
-                assert_eq!((number, remedy), (newest, expected));
-            }
-            other => panic!("{other}"),
-        }
+        let error = refusal(&disk);
+        let RecoveryError::Snapshot { number, remedy, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((number, remedy), (newest, expected));
         disk.remove(&Snapshot(newest).text()).unwrap();
         if expected != Remedy::Backup {
             assert_eq!(recover(&disk).unwrap().0, world.sessions);
