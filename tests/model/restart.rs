@@ -55,7 +55,7 @@ impl Driver {
                 let end = self.end();
                 self.restart(end);
             }
-            _ => durable.save(&self.engine),
+            _ => drop(durable.save(&self.engine)),
         }
     }
 
