@@ -95,17 +95,16 @@ impl Engine {
                 data: new.data,
                 sealed: &sealed,
             };
-            let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
+            let mut wait_for = None;
+            let applied = locked.create(app, &change, |change| {
+                wait_for = self.log.append(&Change::Create(change.clone()));
+            });
             return Ok(match applied {
                 Applied::Done => Some(Reply {
                     answer: created,
                     wait_for,
                 }),
-                Applied::AppMovedOn => {
-                    // It is written down already, and nobody will ever know its token.
-                    self.log.append(&Change::Remove { handle });
-                    None
-                }
+                Applied::AppMovedOn => None,
             });
         }
     }
