@@ -71,6 +71,12 @@ impl Cut {
         FaultDisk::with(self.medium.after_cut(rules, choice))
     }
 
+    /// A disk as the next process finds it when this one dies and the power stays: with all that was
+    /// done, and with all that may still be lost.
+    pub(crate) fn survivor(&self) -> FaultDisk {
+        FaultDisk::with(self.medium.clone())
+    }
+
     /// Whether there is only one image.
     pub(crate) fn is_settled(&self) -> bool {
         self.medium.is_settled()

@@ -99,10 +99,10 @@ fn length_may_be_kept_without_its_bytes_and_bytes_never_without_their_length() {
 #[test]
 fn names_are_lost_without_a_sync_of_names_however_often_the_file_is_synced() {
     let disk = FaultDisk::new();
-    let file = disk.create("a.tmp").unwrap();
+    let file = disk.create("b").unwrap();
     write(&*file, 0, 1, PAGE);
     file.sync().unwrap();
-    disk.rename("a.tmp", "a").unwrap();
+    disk.rename("b", "a").unwrap();
     let found = images(&disk, CutRules::SMALL, "a");
     assert_eq!(found, [None, Some(vec![1; PAGE])].into());
     disk.sync_names().unwrap();

@@ -1,0 +1,1 @@
+//! Each call of the disk fails in turn.
