@@ -82,6 +82,14 @@ impl Medium {
         !self.names.has_pending() && !self.files.values().any(|file| file.has_pending())
     }
 
+    /// What the next process finds when this one dies and the power stays.
+    pub(crate) fn survive(&self) -> Self {
+        Self {
+            names: self.names.survive(),
+            ..self.clone()
+        }
+    }
+
     /// What a power cut at this moment leaves.
     pub(crate) fn after_cut(&self, rules: CutRules, choice: &mut dyn Choice) -> Self {
         let names = self.names.after_cut(rules.names, choice);

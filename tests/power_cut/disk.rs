@@ -213,7 +213,12 @@ fn failed_sync_of_names_forgets_what_it_did_not_write() {
         disk.sync_names().unwrap_err();
         disk.sync_names().unwrap();
         assert_eq!(disk.bytes("a"), Some(Vec::new()));
-        kept.extend(images(&disk, CutRules::SMALL, "a"));
+        let left = images(&disk, CutRules::SMALL, "a");
+        assert!(
+            left.contains(&disk.fork().bytes("a")),
+            "the next process sees what there is"
+        );
+        kept.extend(left);
     }
     assert_eq!(kept, [None, Some(Vec::new())].into());
 }

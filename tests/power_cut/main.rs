@@ -7,7 +7,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     reason = "a test stops at the first thing that is not as it should be"
@@ -33,9 +32,17 @@ fn setting(name: &str) -> Option<u64> {
 
 /// Runs `act` with a seed; a failure names it.
 fn seeded<T>(seed: u64, act: impl FnOnce() -> T) -> T {
+    told(|| format!("CLOAKROOM_SEED={seed}"), act)
+}
+
+/// Runs `act`; a failure says which case it was.
+fn told<T>(case: impl FnOnce() -> String, act: impl FnOnce() -> T) -> T {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)) {
         Ok(done) => done,
-        Err(_) => panic!("CLOAKROOM_SEED={seed}"),
+        Err(panic) => {
+            eprintln!("{}", case());
+            std::panic::resume_unwind(panic)
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use cloakroom::engine::{
     DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Position, Read, Refusal,
     Scope,
 };
+use cloakroom::log::Health;
 use cloakroom::model::json::merge::{MemberOrder, Patch};
 use cloakroom::model::{AppName, ContentType, Life, TokenStyle};
 
@@ -45,6 +46,15 @@ impl History {
             Err(Refusal::LogFailed | Refusal::DiskFull) => self.refused += 1,
             Err(refusal) => unreachable!("{refusal}"),
         }
+        self.read_some();
+    }
+
+    /// Reads go on, whatever the disk does.
+    fn read_some(&mut self) {
+        let (name, now) = (self.pick(), self.now().0);
+        let newest = self.chronicle.newest(&name);
+        let served = newest.filter(|state| now < state.deadline);
+        assert_eq!(self.process.peek(&name).as_ref(), served);
     }
 
     fn app(&mut self) -> usize {
@@ -246,6 +256,8 @@ impl History {
                 }
                 Noted::EndApp => self.note_end_of_app(position),
             }
+            let is_failed = self.process.log.health() == Health::Failed;
+            assert!(!is_failed, "{noted:?} while the log is failed");
             let waits = wait_for.is_some_and(|waits| waits.0 >= position);
             assert!(
                 waits,
