@@ -120,10 +120,7 @@ fn every_second_syncs_a_segment_once_before_it_is_full() {
         .map(|(place, _)| place)
         .collect();
     assert_eq!(syncs.len(), 2, "{calls:?}");
-    assert!(
-        syncs[0] > written / 2 && syncs[0] < written,
-        "{syncs:?} of {written}"
-    );
+    assert!(syncs[0] > 3 && syncs[0] < written, "{syncs:?} of {written}");
 }
 
 #[test]
