@@ -140,13 +140,13 @@ impl Engine {
         blocks: &[Block<'_>],
         how: &RecoveryOptions,
     ) -> Result<(), BadReplay> {
-        let threads = how.threads.max(1) as u64;
+        let threads = how.threads.max(1);
         let replaying = Replaying {
             engine: self,
             blocks,
             now: how.now,
             threads,
-            barrier: Barrier::new(how.threads.max(1)),
+            barrier: Barrier::new(threads),
         };
         thread::scope(|scope| {
             let replaying = &replaying;
@@ -215,13 +215,13 @@ struct Replaying<'r> {
     engine: &'r Engine,
     blocks: &'r [Block<'r>],
     now: Millis,
-    threads: u64,
+    threads: usize,
     barrier: Barrier,
 }
 
 impl Replaying<'_> {
     /// Carries out the changes of the sessions of one share.
-    fn replay(&self, share: u64) -> Result<(), BadReplay> {
+    fn replay(&self, share: usize) -> Result<(), BadReplay> {
         let mut batch = Batch::new(self.engine);
         for (number, block) in self.blocks.iter().enumerate() {
             for record in block.records() {
@@ -230,8 +230,7 @@ impl Replaying<'_> {
                     error,
                 })?;
                 match handle_of(&change) {
-                    // The bits that choose a shard, so that threads do not wait for each other.
-                    Some(handle) if (handle.0 >> 32) % self.threads == share => {
+                    Some(handle) if self.share_of(handle) == share => {
                         batch.push(handle, change_by(change, self.now));
                     }
                     Some(_) => {}
@@ -246,8 +245,13 @@ impl Replaying<'_> {
         Ok(())
     }
 
+    /// Whose share a session is: whole shards, so that threads do not wait for each other's locks.
+    fn share_of(&self, handle: Handle) -> usize {
+        self.engine.store.number_of(handle) % self.threads
+    }
+
     /// A change of more than one session: when all threads have come to it, one carries it out.
-    fn replay_together(&self, share: u64, change: &Change<'_>) {
+    fn replay_together(&self, share: usize, change: &Change<'_>) {
         self.barrier.wait();
         if share == 0 {
             self.engine.store.apply(change);

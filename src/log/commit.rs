@@ -22,7 +22,9 @@ impl Writer {
     /// Writes what is queued and makes it as safe as the policy asks.
     pub(super) fn commit(&mut self, now: Millis) -> Result<(), Trouble> {
         if self.batch.blocks.is_empty() {
-            self.shared.queue().take(&mut self.batch);
+            let mut queue = self.shared.queue();
+            let taken = queue.take(&mut self.batch);
+            self.shared.status.taken(taken);
         }
         let before = self.written;
         let written = self.write_batch();
@@ -125,8 +127,11 @@ impl Writer {
         let (Some(due), Some(tail)) = (self.sync_due(), &self.tail) else {
             return Ok(());
         };
+        // The sync before the next segment, for which commits wait, is to find little to do.
+        let hurry = !self.hurried && tail.is_nearly_full();
         let background = &self.shared.background;
-        if now >= due && background.want_sync(tail.file(), self.written) {
+        if (now >= due || hurry) && background.want_sync(tail.file(), self.written) {
+            self.hurried |= hurry;
             self.unsynced_since = None;
             if !background.is_threaded() {
                 self.believe_sync(self.shared.background.finish_sync())?;
@@ -187,6 +192,7 @@ impl Writer {
         };
         self.tail = Some(Tail::begin(&*shared.around.disk, spare, header)?);
         self.named = self.synced;
+        self.hurried = false;
         shared.background.want_spare();
         Ok(())
     }

@@ -22,8 +22,11 @@ pub(super) fn begin(shared: &Arc<Shared>) -> Result<SnapshotStart, SnapshotError
     let now = shared.around.clock.now();
     let synced = shared.saving.request_healing(now)?;
     let turn = Turn::new(Arc::clone(shared), Some(Healing { synced }));
-    let (cut, dropped) = shared.queue().cut();
-    shared.status.settled(dropped);
+    let cut = {
+        let mut queue = shared.queue();
+        shared.status.taken(0);
+        queue.cut()
+    };
     let begun = Begun {
         number: shared.saving.highest_segment() + 1,
         first: cut,
@@ -96,6 +99,7 @@ impl Writer {
         self.named = saved;
         self.unnamed = saved;
         self.unsynced_since = None;
+        self.hurried = false;
         self.shared.background.want_spare();
         self.shared.status.set_admission(Admission::All);
         self.publish(saved);

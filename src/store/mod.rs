@@ -202,7 +202,7 @@ impl Store {
     }
 
     /// The number of the shard that a session belongs to.
-    fn number_of(&self, handle: Handle) -> usize {
+    pub(crate) fn number_of(&self, handle: Handle) -> usize {
         // Not the lowest bits, which place the session in the table, nor the highest seven, which
         // the table keeps as its short hashes.
         usize::try_from(handle.0 >> 32).unwrap_or(0) & (self.shards.len() - 1)
