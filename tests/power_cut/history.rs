@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::saver::Saver;
 
 /// Where the clock stands at first.
-const START: Millis = Millis(1_795_000_000_123);
+pub(crate) const START: Millis = Millis(1_795_000_000_123);
 /// Milliseconds after which everything written under `everysec` is synced.
 const SYNC_MILLIS: u64 = 1_000;
 
