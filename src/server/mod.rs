@@ -75,7 +75,7 @@ impl Server {
     pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Cheap things first, so that who starts a server wrongly need not wait for its sessions.
         let directory = match &config.storage {
-            Some(storage) => Some((DataDirectory::take(&storage.directory)?, storage)),
+            Some(storage) => Some((DataDirectory::take_over(&storage.directory)?, storage)),
             None => None,
         };
         let (listeners, socket_files) = bind_listeners(&config)?;

@@ -3,9 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use crate::log::disk::{Disk, FsDisk};
+use crate::log::disk::{Disk, DiskError, FsDisk};
 use crate::server::storage::{StorageError, key_file};
+
+/// How often a directory is looked at that somebody uses, and how long in between.
+const LOOKS: u32 = 50;
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A data directory that is this process's alone until it is dropped.
 pub struct DataDirectory {
@@ -21,6 +27,21 @@ impl DataDirectory {
         Ok(Self {
             disk: Arc::new(FsDisk::open(path)?),
         })
+    }
+
+    /// The same, but gives a process that has been killed a second to be gone: its lock goes with it,
+    /// and it may have much memory to give back first.
+    ///
+    /// # Errors
+    /// [`StorageError::Disk`].
+    pub fn take_over(path: &Path) -> Result<Self, StorageError> {
+        for _ in 0..LOOKS {
+            match Self::take(path) {
+                Err(StorageError::Disk(DiskError::InUse(_))) => thread::park_timeout(LOOK_EVERY),
+                taken => return taken,
+            }
+        }
+        Self::take(path)
     }
 
     /// Where it is.
