@@ -8,6 +8,7 @@ mod change_log;
 mod create;
 mod edit;
 mod harvest;
+mod import;
 mod locate;
 mod random;
 mod read;
@@ -18,6 +19,7 @@ mod snapshot;
 use std::sync::Arc;
 
 pub use change_log::{ChangeLog, NoLog};
+pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
 pub use recovery::{BadReplay, Progress, RecoveryOptions};
@@ -29,7 +31,7 @@ pub use snapshot::{Saving, SavingStep};
 
 pub use crate::log::{Unavailable, Weight};
 pub use crate::model::Position;
-pub use crate::store::MemoryUse;
+pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
 use crate::model::change::CreateChange;

@@ -113,7 +113,6 @@ impl Status {
         self.reached.fetch_max(position.0, Ordering::AcqRel) < position.0
     }
 
-<<<<<<< HEAD
     /// Up to where a snapshot may count on the log: what it shows of changes, the log still has when
     /// the snapshot is read back.
     pub(super) fn safe(&self) -> Position {
@@ -124,10 +123,7 @@ impl Status {
         self.safe.fetch_max(position.0, Ordering::AcqRel);
     }
 
-    /// `bytes` no longer wait: they are written, or dropped since a snapshot holds what they say.
-=======
     /// `bytes` that the writer had taken are written, or dropped.
->>>>>>> writer
     pub(super) fn settled(&self, bytes: usize) {
         self.in_hand.fetch_sub(bytes, Ordering::Relaxed);
     }

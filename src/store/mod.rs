@@ -42,6 +42,7 @@ pub use memory::MemoryUse;
 pub(crate) use record::Record;
 use shard::Shard;
 use sweep::{Reaping, Sweeper};
+pub use warm::Ahead;
 
 use crate::clock::Millis;
 use crate::model::session::LazyBody;

@@ -97,7 +97,9 @@ impl Check<'_> {
                     self.snapshots.insert(number, None);
                 }
                 FileName::Torn(_) => self.set(name, State::SavedAside),
-                FileName::Spare | FileName::SnapshotTmp => self.set(name, State::Leftover),
+                FileName::Spare | FileName::SnapshotTmp | FileName::KeyTmp => {
+                    self.set(name, State::Leftover);
+                }
                 FileName::Lock | FileName::AdminSocket | FileName::Unknown => {}
             }
             if matches!(name, FileName::Segment(_) | FileName::Snapshot(_)) {
