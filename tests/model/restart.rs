@@ -68,7 +68,7 @@ impl Driver {
     }
 
     fn is_synced_at_once(&self) -> bool {
-        self.seed % 3 == 0
+        self.seed.is_multiple_of(3)
     }
 
     /// A stop loses nothing; the run is over.
