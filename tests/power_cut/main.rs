@@ -9,12 +9,14 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::print_stderr,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
 mod audit;
 mod chronicle;
 mod crashes;
+mod damage;
 mod disk;
 mod failures;
 #[path = "../fault_disk/mod.rs"]
