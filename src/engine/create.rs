@@ -1,6 +1,6 @@
 //! Creating a session.
 
-use super::{Created, Engine, NewSession, NewToken, Refusal, Reply};
+use super::{Created, Engine, NewSession, NewToken, Refusal, Reply, Weight};
 use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::CreateChange;
@@ -13,9 +13,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::Exists`] for a client-chosen token that lives, [`Refusal::BadName`],
-    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`].
+    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`],
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`].
     pub fn create(&self, now: Millis, new: &NewSession<'_>) -> Result<Reply<Created>, Refusal> {
         check_sizes(new)?;
+        self.admit(Weight::Grow)?;
         if self.is_full() {
             return Err(Refusal::MemoryFull);
         }

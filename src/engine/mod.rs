@@ -4,6 +4,7 @@
 //! anybody may see it. Doors translate requests into verbs; no door knows another door's requests.
 
 mod bulk;
+mod change_log;
 mod create;
 mod edit;
 mod locate;
@@ -13,6 +14,7 @@ mod request;
 
 use std::sync::Arc;
 
+pub use change_log::{ChangeLog, NoLog, Unavailable, Weight};
 pub use locate::Located;
 pub use random::OsRandomness;
 pub use request::{
@@ -24,7 +26,6 @@ pub use crate::model::Position;
 pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
-use crate::model::change::TouchChange;
 use crate::model::{AppName, Change, Keys, Randomness};
 use crate::store::{App, Applied, Locked, Store, StoreConfig};
 
@@ -52,27 +53,6 @@ impl Default for EngineConfig {
             token_shards: 1024,
             name_shards: 256,
         }
-    }
-}
-
-/// Where changes are written down before they are carried out. Called under the session's lock, so
-/// it only appends to memory; the position says when the change is safe.
-pub trait ChangeLog: Send + Sync {
-    /// Takes a change down. `None`: nobody has to wait for it.
-    fn append(&self, change: &Change<'_>) -> Option<Position>;
-
-    /// Learns of a touch, for which nobody waits. A log takes touches down later, one per session and
-    /// second, so by itself this does nothing.
-    fn touched(&self, _touch: &TouchChange) {}
-}
-
-/// The log of a server that keeps sessions in memory only.
-#[derive(Clone, Copy, Debug)]
-pub struct NoLog;
-
-impl ChangeLog for NoLog {
-    fn append(&self, _change: &Change<'_>) -> Option<Position> {
-        None
     }
 }
 
@@ -173,6 +153,23 @@ impl Engine {
                 each(app.name(), view);
             }
         })
+    }
+
+    /// Whether the log takes a change of this weight. A verb asks before it locks anything.
+    fn admit(&self, weight: Weight) -> Result<(), Refusal> {
+        self.log
+            .admit(weight)
+            .map_err(|unavailable| match unavailable {
+                Unavailable::Failed => Refusal::LogFailed,
+                Unavailable::Full => Refusal::DiskFull,
+            })
+    }
+
+    /// The answer to a kill that found nothing: it waits for all kills before it, so that nobody
+    /// hears "nothing there" of a session that a crash could still bring back.
+    fn nothing_there<T>(&self, answer: T) -> Reply<T> {
+        let wait_for = self.log.head();
+        Reply { answer, wait_for }
     }
 
     fn app(&self, name: AppName<'_>) -> Option<Arc<App>> {

@@ -123,11 +123,13 @@ fn run(
             Err(parse::Undecodable) => answered(422, reply),
         },
         Operation::Read(id) => read(cx, id, reply),
-        Operation::Remove(id) => {
-            let removed = cx.engine.remove(cx.now, APP, Key::Token(id), |_| ());
-            send_status(if removed.answer.is_some() { 200 } else { 404 }, reply);
-            Handled::Done(removed.wait_for)
-        }
+        Operation::Remove(id) => match cx.engine.remove(cx.now, APP, Key::Token(id), |_| ()) {
+            Ok(removed) => {
+                send_status(if removed.answer.is_some() { 200 } else { 404 }, reply);
+                Handled::Done(removed.wait_for)
+            }
+            Err(refusal) => answered(status_of(refusal, 404), reply),
+        },
         Operation::List(user) => match std::str::from_utf8(user) {
             Ok(user) => begin(Listing::new(user.to_string(), Shape::ByUser), cx, reply),
             // Users are texts, so this one has no session.
@@ -270,7 +272,7 @@ fn status_of(refusal: Refusal, gone: u16) -> u16 {
     match refusal {
         Refusal::Gone => gone,
         Refusal::DataTooLarge => 413,
-        Refusal::TooManyApps | Refusal::MemoryFull => 503,
+        Refusal::TooManyApps | Refusal::MemoryFull | Refusal::LogFailed | Refusal::DiskFull => 503,
         Refusal::UserDiffers | Refusal::BadName | Refusal::NotAnObject => 400,
         Refusal::Exists | Refusal::VersionDiffers => 400,
     }
