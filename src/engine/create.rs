@@ -94,6 +94,7 @@ impl Engine {
                 content_type: new.content_type,
                 data: new.data,
                 sealed: &sealed,
+                alias: false,
             };
             let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
             return Ok(match applied {

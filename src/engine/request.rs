@@ -3,7 +3,7 @@
 use super::locate::Located;
 use crate::clock::Millis;
 use crate::model::json::merge::{MemberOrder, Patch};
-use crate::model::{AppName, ContentType, Handle, Life, Position, Token, TokenStyle};
+use crate::model::{AppName, ContentType, Handle, Life, Position, TextChange, Token, TokenStyle};
 
 /// What a verb answers, and what has to be durable before the answer may be sent.
 #[derive(Clone, Copy, Debug)]
@@ -150,8 +150,10 @@ pub struct Edit<'a> {
     pub expect_version: Option<u64>,
     /// Do it only if the session belongs to this user.
     pub expect_user: Option<&'a str>,
-    /// A new IP text.
-    pub ip: Option<&'a str>,
+    /// Whose session it is from now on, 1..=1024 bytes.
+    pub user: TextChange<'a>,
+    /// The IP text from now on, 0..=1024 bytes.
+    pub ip: TextChange<'a>,
     /// New limits of its life.
     pub life: Option<Life>,
     /// What to do with the data.
@@ -165,7 +167,8 @@ impl Edit<'_> {
         count_read: false,
         expect_version: None,
         expect_user: None,
-        ip: None,
+        user: TextChange::Keep,
+        ip: TextChange::Keep,
         life: None,
         data: DataEdit::Keep,
     };

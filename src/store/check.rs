@@ -284,6 +284,7 @@ mod tests {
             content_type: ContentType::BYTES,
             data: b"data",
             sealed: b"",
+            alias: false,
         }));
         assert_eq!(store.check_invariants(), Ok(()));
         store

@@ -100,12 +100,26 @@ impl Twin {
         }
     }
 
+    /// Puts the session as it is after an edit in the place of the one before.
+    pub(crate) fn replace(&mut self, at: usize, session: Session) {
+        let before = std::mem::replace(&mut self.sessions[at], session);
+        if self.sessions[at].user != before.user {
+            self.note_active(at, before.last);
+            self.forget_user(before);
+        }
+    }
+
     pub(crate) fn remove(&mut self, at: usize) {
         let gone = self.sessions.swap_remove(at);
-        let Some(user) = gone.user else { return };
-        let of_user = |s: &Session| s.app == gone.app && s.user.as_deref() == Some(&user);
+        self.forget_user(gone);
+    }
+
+    /// Forgets the user of a session that is no longer his, if it was his last.
+    fn forget_user(&mut self, session: Session) {
+        let Some(user) = session.user else { return };
+        let of_user = |s: &Session| s.app == session.app && s.user.as_deref() == Some(&user);
         if !self.sessions.iter().any(of_user) {
-            self.users.remove(&(gone.app, user));
+            self.users.remove(&(session.app, user));
         }
     }
 

@@ -3,7 +3,7 @@
 use cloakroom::clock::Millis;
 use cloakroom::engine::{DataEdit, Edit, Key, NewSession, NewToken, Read, Refusal};
 use cloakroom::model::json::merge::{MemberOrder, Patch};
-use cloakroom::model::{ContentType, Life, TokenStyle};
+use cloakroom::model::{ContentType, Life, TextChange, TokenStyle};
 
 use super::Driver;
 use super::facts::Facts;
@@ -147,7 +147,7 @@ impl Driver {
             format!("{{\"{key}\":{v}}}")
         });
         let patch = Patch::new(patch_text.as_bytes()).unwrap();
-        let (ip, life) = (self.ip().filter(|_| self.dice.roll(4) == 0), self.life());
+        let (user, ip, life) = (self.user(), self.ip(), self.life());
         let known = self
             .twin
             .find(app, &token, self.now)
@@ -166,7 +166,8 @@ impl Driver {
             count_read: self.dice.roll(2) == 0,
             expect_version,
             expect_user,
-            ip: ip.as_deref(),
+            user: self.text_change(user.as_deref()),
+            ip: self.text_change(ip.as_deref()),
             life: (self.dice.roll(4) == 0).then_some(life),
             data,
         };
@@ -192,7 +193,7 @@ impl Driver {
         let (reads, idle) = (expected.reads, expected.idle_seconds(self.now));
         apply_edit(&mut expected, &edit, key, value, self.now);
         let at = self.twin.find(app, &token, self.now).unwrap();
-        self.twin.sessions[at] = expected.clone();
+        self.twin.replace(at, expected.clone());
         if edit.touch {
             self.twin.note_active(at, self.now);
         }
@@ -202,6 +203,15 @@ impl Driver {
             ..Facts::of_twin(&expected, self.now)
         };
         assert_eq!(seen.unwrap().answer, facts);
+    }
+
+    /// Mostly none.
+    fn text_change<'t>(&mut self, text: Option<&'t str>) -> TextChange<'t> {
+        match (self.dice.roll(5), text) {
+            (0, Some(text)) => TextChange::Set(text),
+            (0, None) => TextChange::Clear,
+            _ => TextChange::Keep,
+        }
     }
 
     pub(super) fn remove(&mut self) {
@@ -240,12 +250,11 @@ fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u
             }
         }
     }
-    if edit.ip.is_some() || !matches!(edit.data, DataEdit::Keep) {
+    if !edit.user.is_keep() || !edit.ip.is_keep() || !matches!(edit.data, DataEdit::Keep) {
         session.writes += 1;
     }
-    if let Some(ip) = edit.ip {
-        session.ip = Some(ip.to_owned());
-    }
+    session.user = edit.user.of(session.user.as_deref()).map(str::to_owned);
+    session.ip = edit.ip.of(session.ip.as_deref()).map(str::to_owned);
     if edit.touch {
         session.touch(now);
     }
