@@ -64,6 +64,24 @@ pub const LINGER_MILLIS: u64 = 2_000;
 /// Milliseconds that a graceful stop waits for what is in flight.
 pub const STOP_MILLIS: u64 = 10_000;
 
+/// Bytes of changes that may wait to be written to the log before connections stop beginning requests
+/// that change something.
+pub const LOG_QUEUE_BYTES: usize = 16 << 20;
+/// Bytes of changes that wake the log's thread by themselves.
+pub const LOG_WAKE_BYTES: usize = 256 << 10;
+/// Milliseconds after which the log's thread looks at its queue though nobody has kicked it.
+pub const LOG_POLL_MILLIS: u64 = 1;
+/// Milliseconds after the last commit until the log names what is synced in an empty block.
+pub const LOG_QUIET_MILLIS: u64 = 10;
+/// Milliseconds that a written change may stay unsynced under the policy `everysec`.
+pub const LOG_SYNC_MILLIS: u64 = 1_000;
+/// Bytes of a segment of the log (default).
+pub const LOG_SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of a segment that are kept for removals when no further segment can be made.
+pub const LOG_RESERVE_BYTES: u64 = 8 << 20;
+/// Bytes of a block's body beyond which it takes no further record.
+pub const LOG_BLOCK_BYTES: usize = 1 << 20;
+
 const _: () = assert!(APPS <= u16::MAX as usize);
 const _: () = assert!(REST_SESSIONS_BODY_BYTES <= BODY_BYTES && BODY_BYTES <= DATA_BYTES);
 const _: () = assert!(TOKEN_BYTES <= u8::MAX as usize);

@@ -54,7 +54,9 @@ impl Engine {
             if new.keep_token {
                 app.keys.sealer(tag).seal(&token, &mut sealed);
             }
-            let mut locked = self.store.lock(app, Lookup::Handle(Handle(tag.high)), now);
+            let mut locked = self
+                .store
+                .lock_place(app, Lookup::Handle(Handle(tag.high)), now);
             if locked.record().is_some() {
                 match new.token {
                     // Two living sessions never share a handle: draw again.
@@ -96,17 +98,16 @@ impl Engine {
                 sealed: &sealed,
                 alias: false,
             };
-            let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
+            let mut wait_for = None;
+            let applied = locked.create(app, &change, |change| {
+                wait_for = self.log.append(&Change::Create(change.clone()));
+            });
             return Ok(match applied {
                 Applied::Done => Some(Reply {
                     answer: created,
                     wait_for,
                 }),
-                Applied::AppMovedOn => {
-                    // It is written down already, and nobody will ever know its token.
-                    self.log.append(&Change::Remove { handle });
-                    None
-                }
+                Applied::AppMovedOn => None,
             });
         }
     }

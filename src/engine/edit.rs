@@ -56,7 +56,7 @@ impl Engine {
                 if !matches!(change, Change::Touch(_)) {
                     admitted?;
                 }
-                Ok(self.commit(app, locked, &change).1)
+                Ok(self.commit(app, locked, &change))
             })?;
             let view = locked.view(app, now).ok_or(Refusal::Gone)?;
             let over = view.deadline <= now;
@@ -96,7 +96,7 @@ impl Engine {
     /// Ends the session that was found.
     pub(super) fn end(&self, app: &App, locked: &mut Locked<'_>) -> Option<Position> {
         let handle = locked.record()?.handle();
-        self.commit(app, locked, &Change::Remove { handle }).1
+        self.commit(app, locked, &Change::Remove { handle })
     }
 }
 

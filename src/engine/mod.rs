@@ -7,10 +7,12 @@ mod bulk;
 mod change_log;
 mod create;
 mod edit;
+mod harvest;
 mod locate;
 mod random;
 mod read;
 mod request;
+mod rotate;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
 use crate::model::{AppName, Change, Keys, Randomness};
-use crate::store::{App, Applied, Locked, Store, StoreConfig};
+use crate::store::{App, Locked, Store, StoreConfig};
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]
@@ -95,12 +97,7 @@ impl Engine {
     }
 
     /// Writes a change down and carries it out, under the lock of its session.
-    fn commit(
-        &self,
-        app: &App,
-        locked: &mut Locked<'_>,
-        change: &Change<'_>,
-    ) -> (Applied, Option<Position>) {
+    fn commit(&self, app: &App, locked: &mut Locked<'_>, change: &Change<'_>) -> Option<Position> {
         let position = match change {
             Change::Touch(touch) => {
                 self.log.touched(touch);
@@ -111,7 +108,8 @@ impl Engine {
             | Change::Remove { .. }
             | Change::RemoveApp { .. } => self.log.append(change),
         };
-        (locked.apply(app, change), position)
+        locked.apply(app, change);
+        position
     }
 
     /// Does at most about `holds` lock holds (of at most 256 entries each) of clearing away: expired

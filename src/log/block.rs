@@ -1,7 +1,8 @@
 //! A block: what one write commits. Header, records, and padding to eight bytes; FORMAT.md draws it.
 
 use crate::clock::Millis;
-use crate::log::record::{BadRecord, decode};
+use crate::log::record::{BadRecord, decode, decode_create};
+use crate::model::change::CreateChange;
 use crate::model::{Change, Position, U48};
 
 /// Bytes of a block's header.
@@ -113,6 +114,35 @@ pub fn parse<'a>(bytes: &'a [u8], salt: &[u8; 16]) -> Result<Block<'a>, BadBlock
         body,
         end,
     })
+}
+
+/// What the header at the front of `bytes` says of a block that may stand there.
+pub(super) struct Candidate {
+    /// Bytes of the body.
+    pub(super) length: usize,
+    /// What the checksum must be.
+    pub(super) checksum: u32,
+}
+
+/// Whether a block may stand at the front of `bytes`, by its header and their length alone.
+pub(super) fn candidate(bytes: &[u8]) -> Option<Candidate> {
+    let fields = Fields::read(bytes.first_chunk::<HEADER>()?);
+    let length = fields.plausible_length()?;
+    (padded(length) <= bytes.len()).then_some(Candidate {
+        length,
+        checksum: fields.checksum,
+    })
+}
+
+/// The position of the block at the front of `bytes`, if there is one: the cheapest thing to look at.
+pub(super) fn position_at(bytes: &[u8]) -> Option<Position> {
+    let (_, rest) = bytes.split_first_chunk::<8>()?;
+    Some(Position(u64::from_le_bytes(*rest.first_chunk::<8>()?)))
+}
+
+/// The checksum over the salt and the header at the front of `bytes`: the body's part is to follow.
+pub(super) fn checksum_of_header(salt: &[u8; 16], bytes: &[u8]) -> Option<u32> {
+    Some(checksum(salt, bytes.first_chunk::<HEADER>()?, &[]))
 }
 
 /// The header as it stands in the file.
@@ -232,13 +262,18 @@ impl<'a> Records<'a> {
             ended: false,
         }
     }
-}
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Change<'a>, BadRecord>;
+    /// The next record, which must be a create.
+    #[inline]
+    pub(super) fn next_create(&mut self) -> Option<Result<CreateChange<'a>, BadRecord>> {
+        self.next_by(decode_create)
+    }
 
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next_by<T>(
+        &mut self,
+        decode: impl FnOnce(&mut &'a [u8], Millis) -> Result<T, BadRecord>,
+    ) -> Option<Result<T, BadRecord>> {
         if self.ended {
             return None;
         }
@@ -255,6 +290,14 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Change<'a>, BadRecord>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_by(decode)
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::{BLOCK_BYTES_MAX, BadBlock, BlockHeader, HEADER, padded, parse, seal};

@@ -213,9 +213,9 @@ fn flags(set: &[(u8, bool)]) -> u8 {
 #[inline]
 pub fn decode<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<Change<'a>, BadRecord> {
     match take_byte(bytes)? {
-        CREATE => decode_create(bytes, time).map(Change::Create),
-        UPDATE => decode_update(bytes, time).map(Change::Update),
-        TOUCH => decode_touch(bytes, time).map(Change::Touch),
+        CREATE => take_create(bytes, time).map(Change::Create),
+        UPDATE => take_update(bytes, time).map(Change::Update),
+        TOUCH => take_touch(bytes, time).map(Change::Touch),
         REMOVE => Ok(Change::Remove {
             handle: Handle(take_u64(bytes)?),
         }),
@@ -227,8 +227,23 @@ pub fn decode<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<Change<'a>, BadR
     }
 }
 
+/// Reads one record, which must be a create: see [`decode`].
+///
+/// # Errors
+/// As [`decode`]; [`BadRecord::Kind`] for any other kind.
 #[inline]
-fn decode_create<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<CreateChange<'a>, BadRecord> {
+pub fn decode_create<'a>(
+    bytes: &mut &'a [u8],
+    time: Millis,
+) -> Result<CreateChange<'a>, BadRecord> {
+    match take_byte(bytes)? {
+        CREATE => take_create(bytes, time),
+        other => Err(BadRecord::Kind(other)),
+    }
+}
+
+#[inline]
+fn take_create<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<CreateChange<'a>, BadRecord> {
     const KNOWN: u8 = CREATE_USER
         | CREATE_IP
         | CREATE_LAG
@@ -265,7 +280,7 @@ fn decode_create<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<CreateChange<
     })
 }
 
-fn decode_update<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<UpdateChange<'a>, BadRecord> {
+fn take_update<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<UpdateChange<'a>, BadRecord> {
     let handle = Handle(take_u64(bytes)?);
     let flags = take_byte(bytes)?;
     let has_life = flags & UPDATE_LIFE != 0;
@@ -311,7 +326,7 @@ fn decode_update<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<UpdateChange<
     })
 }
 
-fn decode_touch(bytes: &mut &[u8], time: Millis) -> Result<TouchChange, BadRecord> {
+fn take_touch(bytes: &mut &[u8], time: Millis) -> Result<TouchChange, BadRecord> {
     let handle = Handle(take_u64(bytes)?);
     let when = take_varint(bytes)?;
     Ok(TouchChange {

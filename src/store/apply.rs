@@ -117,7 +117,7 @@ impl Locked<'_> {
     /// session, live and in replay.
     pub(crate) fn apply(&mut self, app: &App, change: &Change<'_>) -> Applied {
         match change {
-            Change::Create(create) => return self.create(app, create),
+            Change::Create(create) => return self.create(app, create, |_| ()),
             Change::Update(update) => self.update(app, update),
             Change::Touch(touch) => self.touch(app, touch),
             Change::Remove { .. } => {
@@ -132,8 +132,14 @@ impl Locked<'_> {
     }
 
     /// Makes a session. One with the same handle is replaced: in replay the same session, live one
-    /// whose deadline has passed.
-    fn create(&mut self, app: &App, change: &CreateChange<'_>) -> Applied {
+    /// whose deadline has passed. `note` writes the change down once it is sure that it is carried
+    /// out, and in the same order as the kills of the app.
+    pub(crate) fn create(
+        &mut self,
+        app: &App,
+        change: &CreateChange<'_>,
+        note: impl FnOnce(&CreateChange<'_>),
+    ) -> Applied {
         if let Some(slot) = self.shard.find_handle(Handle(change.tag.high)) {
             self.remove_slot(slot);
         }
@@ -141,12 +147,14 @@ impl Locked<'_> {
         if generation.epoch != change.epoch || !app.enter() {
             return Applied::AppMovedOn;
         }
+        note(change);
         let mut record = Record::alive(change.tag, app.id, short(change.epoch));
         record.set_last(change.last_active, change.lag);
         record.set_life(&change.life);
         record.set_counters(change.reads, change.writes);
         record.set_content_type(change.content_type);
         record.set_no_resave(change.no_resave);
+        record.set_alias(change.alias);
         let body = Body {
             created: change.created,
             user: change.user,
@@ -155,7 +163,9 @@ impl Locked<'_> {
             data: change.data,
         };
         let local = self.shard.insert(record, &body);
-        self.index(app, &generation, local, &body);
+        if !change.alias {
+            self.index(app, &generation, local, &body);
+        }
         self.store
             .ledger
             .add(session_cost(body.length(), names(app, &body)));
@@ -181,14 +191,19 @@ impl Locked<'_> {
         }
     }
 
-    /// Alters the session that was found.
+    /// Alters the session that was found. What is older than the session changes nothing: a snapshot
+    /// may hold a later state than the changes that are replayed onto it.
     fn update(&mut self, app: &App, change: &UpdateChange<'_>) {
         let Some(local) = self.found else { return };
+        let reads = self.shard.record(local).reads();
+        if change.writes < self.shard.record(local).writes() {
+            return;
+        }
         if !(change.user.is_keep() && change.ip.is_keep() && change.data.is_none()) {
             self.replace_content(app, local, change);
         }
         let record = self.shard.record_mut(local);
-        record.set_counters(change.reads, change.writes);
+        record.set_counters(change.reads.max(reads), change.writes);
         if let Some(life) = &change.life {
             record.set_life(life);
         }
@@ -323,7 +338,7 @@ impl Locked<'_> {
         {
             let generation = read_locked(&app.generation);
             let current = short(generation.epoch) == record.epoch;
-            if current {
+            if current && !record.is_alias() {
                 generation.index.sessions.remove(record.last_second());
             }
             if record.user != NONE

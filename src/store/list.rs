@@ -232,7 +232,7 @@ fn start(app: &App, members: Members<'_>) -> Stage {
 /// scope is as good as a valid one; expired sessions still stand in their lists.
 fn matches(app: &App, members: Members<'_>, shard: &Shard, local: u32) -> Option<Handle> {
     // The number of an app that was dropped may belong to another one.
-    let is_of_app = |record: &&Record| is_of(app, record) && !app.is_closed();
+    let is_of_app = |record: &&Record| is_of(app, record) && !record.is_alias() && !app.is_closed();
     let record = shard.living(local).filter(is_of_app)?;
     let within = match members {
         Members::User(user) => shard.body(local).user == Some(user),

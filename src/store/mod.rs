@@ -5,8 +5,9 @@
 //!
 //! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
 //! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index.
-//! At most one lock of each kind, never across an await, at most 256 entries per hold; only `warm`
-//! holds several token shards, which it tries without waiting.
+//! At most one lock of each kind, never across an await, at most 256 entries per hold. Exceptions: a
+//! rotation locks two token shards, the lower number first; `warm` holds several, which it tries
+//! without waiting.
 
 mod apply;
 mod apps;
@@ -14,6 +15,7 @@ mod arena;
 mod cells;
 mod check;
 mod directory;
+mod harvest;
 mod list;
 mod memory;
 mod neighbours;
@@ -21,6 +23,7 @@ mod record;
 mod shard;
 mod sweep;
 mod time_index;
+mod walk;
 mod warm;
 mod wheel;
 
@@ -30,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 pub(crate) use apply::Applied;
 pub(crate) use apps::{App, TooManyApps};
 use directory::{Directory, NameHash};
+use harvest::Harvester;
 pub(crate) use list::{Cursor, Members, Visit};
 use memory::Ledger;
 pub use memory::MemoryUse;
@@ -39,6 +43,7 @@ use sweep::{Reaping, Sweeper};
 pub use warm::Ahead;
 
 use crate::clock::Millis;
+use crate::model::change::CreateChange;
 use crate::model::session::LazyBody;
 use crate::model::{AppName, Handle, Keys, SessionView, Tag};
 
@@ -69,6 +74,10 @@ pub(crate) struct Store {
     sweeper: Mutex<Sweeper>,
     /// The second up to which all expired sessions have been removed.
     swept_to: AtomicU32,
+    harvester: Mutex<Harvester>,
+    /// The second up to which all touches have been harvested; the last one of all when nobody
+    /// harvests.
+    harvested_to: AtomicU32,
     /// Killed apps whose memory is still to be freed.
     reaping: Mutex<std::collections::VecDeque<Reaping>>,
 }
@@ -100,6 +109,16 @@ pub(crate) struct Locked<'s> {
     found: Option<u32>,
 }
 
+/// Two locked shards, or one twice. The only place besides `warm.rs` where two are held: that with the
+/// lower number is locked first.
+pub(crate) struct LockedPair<'s> {
+    low: Locked<'s>,
+    high: Option<Locked<'s>>,
+}
+
+/// Rotations in a row whose old ids are followed to the present one.
+const ALIASES_FOLLOWED: usize = 16;
+
 impl Store {
     pub(crate) fn new(config: &StoreConfig, keys: Keys) -> Self {
         let token_shards = config.token_shards.next_power_of_two().min(1 << 16);
@@ -116,6 +135,8 @@ impl Store {
             ledger: Ledger::default(),
             sweeper: Mutex::default(),
             swept_to: AtomicU32::new(0),
+            harvester: Mutex::default(),
+            harvested_to: AtomicU32::new(u32::MAX),
             reaping: Mutex::default(),
         }
     }
@@ -136,21 +157,34 @@ impl Store {
         self.apps.drop_unused(app);
     }
 
-    /// Locks the shard of a session and looks for it: living, of this app, before its deadline.
+    /// Locks the shard of a session and looks for it: living, of this app, before its deadline. An
+    /// old id in the grace after a rotation leads to the session of the new one.
     pub(crate) fn lock(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
-        let mut locked = self.lock_shard(lookup.handle());
-        let slot = match lookup {
-            Lookup::Tag(tag) => locked.shard.find(tag),
-            // A tag can only be of this app; a handle says nothing of the app, and the number of an
-            // app that was dropped may be another's by now.
-            Lookup::Handle(_) if app.is_closed() => None,
-            Lookup::Handle(handle) => locked.shard.find_handle(handle),
-        };
-        locked.found = slot.filter(|slot| {
-            let record = locked.shard.record(*slot);
-            is_of(app, record) && now < record.deadline()
-        });
+        let mut locked = self.lock_place(app, lookup, now);
+        for _ in 0..ALIASES_FOLLOWED {
+            let Some(tag) = locked.alias() else { break };
+            drop(locked);
+            locked = self.lock_place(app, Lookup::Tag(tag), now);
+        }
+        locked.found = locked
+            .found
+            .filter(|slot| !locked.shard.record(*slot).is_alias());
         locked
+    }
+
+    /// The same for exactly this tag or handle: what is found may be an alias.
+    pub(crate) fn lock_place(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
+        let mut locked = self.lock_shard(lookup.handle());
+        locked.find(app, lookup, now);
+        locked
+    }
+
+    /// Locks the shards of two handles, which may be one shard. Nothing is looked for yet.
+    pub(crate) fn lock_pair(&self, one: Handle, other: Handle) -> LockedPair<'_> {
+        let (one, other) = (self.number_of(one), self.number_of(other));
+        let low = self.lock_number(one.min(other));
+        let high = (one != other).then(|| self.lock_number(one.max(other)));
+        LockedPair { low, high }
     }
 
     /// How many users of the app were active in the last `seconds` seconds.
@@ -164,37 +198,24 @@ impl Store {
         self.swept_to.load(Ordering::Acquire) >= record::index_second(now)
     }
 
-    /// Shows up to `limit` records from `from` on, in slot order, and answers where to go on. Sessions
-    /// may come and go meanwhile: one that lives through the whole walk is shown.
-    pub(crate) fn walk(
-        &self,
-        from: u64,
-        limit: usize,
-        each: &mut dyn FnMut(&SessionView<'_>, &App),
-    ) -> Option<u64> {
-        let number = usize::try_from(from >> 32).unwrap_or(usize::MAX);
-        let shard = locked(self.shards.get(number)?);
-        let first = u32::try_from(from & 0xffff_ffff).unwrap_or(u32::MAX);
-        let end = first
-            .saturating_add(u32::try_from(limit).unwrap_or(1))
-            .min(shard.used());
-        for slot in first..end {
-            let Some(record) = shard.living(slot) else {
-                continue;
-            };
-            let Some(app) = self.apps.by_id(record.app) else {
-                continue;
-            };
-            if app.is_current(record.epoch) {
-                each(&view(&app, &shard, slot, Millis(0)), &app);
-            }
+    /// The newest epoch of any app.
+    pub(crate) fn newest_epoch(&self) -> u32 {
+        self.epochs.load(Ordering::Acquire)
+    }
+
+    /// Lets no epoch up to `epoch` begin any more.
+    pub(crate) fn raise_epochs(&self, epoch: u32) {
+        self.epochs.fetch_max(epoch, Ordering::AcqRel);
+    }
+
+    /// Sets the wheels of a store without sessions to the present, so that what is filed from now on
+    /// is not moved through all the time before. Sessions that expired up to now are filed under the
+    /// present second, so the next sweep finds them.
+    pub(crate) fn start_at(&self, now: Millis) {
+        let before = record::index_second(now).saturating_sub(1);
+        for shard in &self.shards {
+            locked(shard).start_wheel_at(before);
         }
-        let more = end < shard.used();
-        Some(if more {
-            from + u64::from(end - first)
-        } else {
-            ((from >> 32) + 1) << 32
-        })
     }
 
     fn lock_shard(&self, handle: Handle) -> Locked<'_> {
@@ -242,7 +263,45 @@ impl Store {
     }
 }
 
+impl<'s> LockedPair<'s> {
+    /// The one of the two shards that this handle belongs to.
+    pub(crate) fn of(&mut self, handle: Handle) -> &mut Locked<'s> {
+        let number = self.low.store.number_of(handle);
+        match &mut self.high {
+            Some(high) if high.number as usize == number => high,
+            Some(_) | None => &mut self.low,
+        }
+    }
+}
+
 impl Locked<'_> {
+    /// Looks for a session, or an alias, in this shard: living, of this app, before its deadline.
+    pub(crate) fn find(&mut self, app: &App, lookup: Lookup, now: Millis) {
+        let slot = match lookup {
+            Lookup::Tag(tag) => self.shard.find(tag),
+            // A tag can only be of this app; a handle says nothing of the app, and the number of an
+            // app that was dropped may be another's by now.
+            Lookup::Handle(_) if app.is_closed() => None,
+            Lookup::Handle(handle) => self.shard.find_handle(handle),
+        };
+        self.found = slot.filter(|slot| {
+            let record = self.shard.record(*slot);
+            is_of(app, record) && now < record.deadline()
+        });
+    }
+
+    /// Where the alias that was found leads to; `None` for a session, or nothing.
+    pub(crate) fn alias(&self) -> Option<Tag> {
+        let slot = self.found.filter(|s| self.shard.record(*s).is_alias())?;
+        Tag::from_bytes(self.shard.body(slot).data)
+    }
+
+    /// The whole state of what was found, as a create that would make it.
+    pub(crate) fn state<'v>(&'v self, app: &'v App) -> Option<CreateChange<'v>> {
+        let slot = self.found?;
+        Some(walk::state(&self.shard, slot, app, app.epoch()))
+    }
+
     /// The record of the session that was found.
     pub(crate) fn record(&self) -> Option<&Record> {
         self.found.map(|slot| self.shard.record(slot))

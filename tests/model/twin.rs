@@ -72,12 +72,48 @@ pub(crate) struct Twin {
     pub(crate) sessions: Vec<Session>,
     /// Last activity of each user of each app, kept until the user's last session is gone.
     users: BTreeMap<(usize, String), u64>,
+    aliases: Vec<Alias>,
+}
+
+/// An old id that still answers.
+#[derive(Clone)]
+struct Alias {
+    app: usize,
+    token: Vec<u8>,
+    to: Vec<u8>,
+    until: u64,
 }
 
 impl Twin {
     pub(crate) fn find(&self, app: usize, token: &[u8], now: u64) -> Option<usize> {
+        let token = match self.alias(app, token, now) {
+            Some(alias) => return self.find(app, &alias.to.clone(), now),
+            None => token,
+        };
         let is = |s: &Session| s.app == app && s.token == token && now < s.deadline();
         self.sessions.iter().position(is)
+    }
+
+    fn alias(&self, app: usize, token: &[u8], now: u64) -> Option<&Alias> {
+        let is = |a: &&Alias| a.app == app && a.token == token && now < a.until;
+        self.aliases.iter().rev().find(is)
+    }
+
+    /// Whether no session can get this token.
+    pub(crate) fn is_taken(&self, app: usize, token: &[u8], now: u64) -> bool {
+        self.alias(app, token, now).is_some() || self.find(app, token, now).is_some()
+    }
+
+    /// Gives a session another token; the old one answers until `until`.
+    pub(crate) fn rotate(&mut self, at: usize, token: Vec<u8>, until: u64) {
+        let (app, to) = (self.sessions[at].app, token.clone());
+        let token = std::mem::replace(&mut self.sessions[at].token, token);
+        self.aliases.push(Alias {
+            app,
+            token,
+            to,
+            until,
+        });
     }
 
     pub(crate) fn add(&mut self, session: Session) {
@@ -126,6 +162,7 @@ impl Twin {
     pub(crate) fn remove_app(&mut self, app: usize) -> u64 {
         let before = self.sessions.len();
         self.sessions.retain(|s| s.app != app);
+        self.aliases.retain(|a| a.app != app);
         self.users.retain(|(of, _), _| *of != app);
         (before - self.sessions.len()) as u64
     }

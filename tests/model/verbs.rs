@@ -59,7 +59,7 @@ impl Driver {
         };
         let created = self.engine.create(at(self.now), &new);
         let exists = matches!(token, NewToken::Chosen(_))
-            && self.twin.find(app, chosen.as_bytes(), self.now).is_some();
+            && self.twin.is_taken(app, chosen.as_bytes(), self.now);
         if exists {
             assert_eq!(created.err(), Some(Refusal::Exists));
             return;
@@ -104,9 +104,8 @@ impl Driver {
             Key::Token(&token),
             how,
             |view| {
-                let sealed = view.token().unwrap();
-                assert_eq!(sealed.as_bytes(), token);
-                (Facts::of_view(view), view.handle)
+                let sealed = view.token().unwrap().as_bytes().to_vec();
+                (Facts::of_view(view), view.handle, sealed)
             },
         );
         let found = self.twin.find(app, &token, self.now);
@@ -114,7 +113,8 @@ impl Driver {
             assert!(seen.answer.is_none(), "served a session that is gone");
             return;
         };
-        let (facts, handle) = seen.answer.unwrap();
+        let (facts, handle, sealed) = seen.answer.unwrap();
+        assert_eq!(sealed, self.twin.sessions[found].token);
         let mut expected = Facts::of_twin(&self.twin.sessions[found], self.now);
         if how == Read::Touch {
             let session = &mut self.twin.sessions[found];
@@ -212,6 +212,35 @@ impl Driver {
             (0, None) => TextChange::Clear,
             _ => TextChange::Keep,
         }
+    }
+
+    pub(super) fn rotate(&mut self) {
+        let (app, token) = self.token();
+        let chosen = format!("chosen-{}", self.dice.roll(40));
+        let new = if self.dice.roll(3) == 0 {
+            NewToken::Chosen(chosen.as_bytes())
+        } else {
+            NewToken::Draw(TokenStyle::UuidV4)
+        };
+        let grace = self.dice.roll(2) * self.dice.roll(9_000);
+        let now = at(self.now);
+        let rotated = self
+            .engine
+            .rotate(now, Self::name(app), Key::Token(&token), new, grace);
+        let Some(found) = self.twin.find(app, &token, self.now) else {
+            assert_eq!(rotated.err(), Some(Refusal::Gone));
+            return;
+        };
+        let is_chosen = matches!(new, NewToken::Chosen(_));
+        if is_chosen && self.twin.is_taken(app, chosen.as_bytes(), self.now) {
+            assert_eq!(rotated.err(), Some(Refusal::Exists));
+            return;
+        }
+        let rotated = rotated.unwrap().answer;
+        assert_eq!(rotated.version, self.twin.sessions[found].version());
+        let new = rotated.token.as_bytes().to_vec();
+        self.twin.rotate(found, new.clone(), self.now + grace);
+        self.tokens.push((app, new));
     }
 
     pub(super) fn remove(&mut self) {

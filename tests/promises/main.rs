@@ -21,3 +21,4 @@ mod replay;
 mod served;
 mod stampede;
 mod storms;
+mod touches;
