@@ -4,6 +4,7 @@ use super::locate::Located;
 use crate::clock::Millis;
 use crate::model::json::merge::{MemberOrder, Patch};
 use crate::model::{AppName, ContentType, Handle, Life, Position, TextChange, Token, TokenStyle};
+use crate::store::Order;
 
 /// What a verb answers, and what has to be durable before the answer may be sent.
 #[derive(Clone, Copy, Debug)]
@@ -179,7 +180,8 @@ impl Edit<'_> {
 pub enum Scope<'a> {
     /// All sessions of this user.
     User(&'a str),
-    /// All sessions with exactly this IP text (apps with an IP index only).
+    /// All sessions with exactly this IP text. Without an index of IPs, all sessions of the app are
+    /// looked at.
     Ip(&'a str),
     /// All sessions active at or after this moment (whole seconds), the most recent first.
     ActiveSince(Millis),
@@ -189,6 +191,17 @@ pub enum Scope<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct ListCursor {
     pub(super) inner: crate::store::Cursor,
+}
+
+impl ListCursor {
+    /// Shows the sessions in the order of their handles, from behind `after` on. A session that is in
+    /// scope all the time is on exactly one of the pages that are cut from such lists.
+    #[must_use]
+    pub fn by_handle(after: Option<Handle>) -> Self {
+        Self {
+            inner: crate::store::Cursor::new(Order::Handle { after }),
+        }
+    }
 }
 
 /// Whether a list or kill in slices has more to do.

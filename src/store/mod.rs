@@ -34,7 +34,7 @@ pub(crate) use apply::Applied;
 pub(crate) use apps::{App, TooManyApps};
 use directory::{Directory, NameHash};
 use harvest::Harvester;
-pub(crate) use list::{Cursor, Members, Visit};
+pub(crate) use list::{Cursor, Members, Order, Visit};
 use memory::Ledger;
 pub use memory::MemoryUse;
 pub(crate) use record::Record;
