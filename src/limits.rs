@@ -48,6 +48,15 @@ pub const CONNECTION_BYTES: usize = 1 << 30;
 /// Bytes of one list reply.
 pub const LIST_REPLY_BYTES: usize = 256 << 20;
 
+/// The smallest file of the log that may be asked for: one block of the largest size fits well.
+pub const SEGMENT_BYTES_MIN: u64 = 8 << 20;
+/// The largest file of the log that may be asked for.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of log since the last snapshot before another is taken (default of `--snapshot-log-size`).
+pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
+/// Milliseconds between two snapshots (default of `--snapshot-every`).
+pub const SNAPSHOT_MILLIS: u64 = 8 * 3_600_000;
+
 /// Connections open at one time (default of `--max-connections`).
 pub const CONNECTIONS: usize = 50_000;
 
@@ -75,7 +84,7 @@ pub const LOG_POLL_MILLIS: u64 = 1;
 pub const LOG_QUIET_MILLIS: u64 = 10;
 /// Milliseconds that a written change may stay unsynced under the policy `everysec`.
 pub const LOG_SYNC_MILLIS: u64 = 1_000;
-/// Bytes of a segment of the log (default).
+/// Bytes of a segment of the log (default of `--segment-size`).
 pub const LOG_SEGMENT_BYTES: u64 = 64 << 20;
 /// Bytes of a segment that are kept for removals when no further segment can be made.
 pub const LOG_RESERVE_BYTES: u64 = 8 << 20;

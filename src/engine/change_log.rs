@@ -1,26 +1,9 @@
 //! Where the verbs write their changes down: the seam between engine and log.
 
 use crate::engine::Position;
+use crate::log::{Log, Unavailable, Weight};
 use crate::model::Change;
 use crate::model::change::TouchChange;
-
-/// What a verb wants to write down, for the decision whether it may.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Weight {
-    /// Something that takes room: a create, an edit.
-    Grow,
-    /// Something that makes room: a kill. Admitted longer than [`Weight::Grow`].
-    Shrink,
-}
-
-/// Why a log takes nothing down at present.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unavailable {
-    /// A write or sync has failed, and the log is not mended yet.
-    Failed,
-    /// The disk has no room.
-    Full,
-}
 
 /// Where changes are written down before they are carried out.
 pub trait ChangeLog: Send + Sync {
@@ -64,5 +47,19 @@ pub struct NoLog;
 impl ChangeLog for NoLog {
     fn append(&self, _change: &Change<'_>) -> Option<Position> {
         None
+    }
+}
+
+impl ChangeLog for Log {
+    fn append(&self, change: &Change<'_>) -> Option<Position> {
+        Some(Self::append(self, change))
+    }
+
+    fn admit(&self, weight: Weight) -> Result<(), Unavailable> {
+        Self::admit(self, weight)
+    }
+
+    fn head(&self) -> Option<Position> {
+        Some(Self::head(self))
     }
 }

@@ -8,26 +8,32 @@ mod change_log;
 mod create;
 mod edit;
 mod harvest;
+mod import;
 mod locate;
 mod random;
 mod read;
+mod recovery;
 mod request;
 mod rotate;
 
 use std::sync::Arc;
 
-pub use change_log::{ChangeLog, NoLog, Unavailable, Weight};
+pub use change_log::{ChangeLog, NoLog};
+pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
+pub use recovery::{BadReplay, Progress, Recovery};
 pub use request::{
     Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Read, Refusal,
     Reply, Scope, Swept,
 };
 
+pub use crate::log::{Unavailable, Weight};
 pub use crate::model::Position;
 pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
+use crate::model::change::CreateChange;
 use crate::model::{AppName, Change, Keys, Randomness};
 use crate::store::{App, Locked, Store, StoreConfig};
 
@@ -151,6 +157,24 @@ impl Engine {
                 each(app.name(), view);
             }
         })
+    }
+
+    /// Hands out up to `limit` sessions from position `from` on (0 at first), each as the create that
+    /// would make it as it is, and answers where to go on; `None` at the end. Sessions may change
+    /// meanwhile: one that lives through the whole walk is handed out. `each` runs under a lock.
+    pub fn walk_states(
+        &self,
+        from: u64,
+        limit: usize,
+        each: &mut dyn FnMut(&CreateChange<'_>),
+    ) -> Option<u64> {
+        self.store.walk_states(from, limit, each)
+    }
+
+    /// The newest epoch of any app.
+    #[must_use]
+    pub fn newest_epoch(&self) -> u32 {
+        self.store.newest_epoch()
     }
 
     /// Whether the log takes a change of this weight. A verb asks before it locks anything.

@@ -2,6 +2,7 @@
 //! and files, no sessions: the engine feeds it and is fed by it. FORMAT.md draws every byte.
 
 pub mod block;
+pub mod check;
 pub mod disk;
 pub mod key;
 pub mod name;

@@ -19,6 +19,8 @@ pub enum FileName {
     Spare,
     /// A snapshot under way.
     SnapshotTmp,
+    /// A key file under way.
+    KeyTmp,
     /// Anything else: none of ours.
     Unknown,
 }
@@ -34,6 +36,7 @@ impl FileName {
             "admin.sock" => Self::AdminSocket,
             "spare.tmp" => Self::Spare,
             "snapshot.tmp" => Self::SnapshotTmp,
+            "key.tmp" => Self::KeyTmp,
             _ => Self::parse_numbered(name).unwrap_or(Self::Unknown),
         }
     }
@@ -62,6 +65,7 @@ impl FileName {
             Self::Snapshot(number) => format!("snapshot-{number:016x}.snap"),
             Self::Spare => "spare.tmp".into(),
             Self::SnapshotTmp => "snapshot.tmp".into(),
+            Self::KeyTmp => "key.tmp".into(),
             Self::Unknown => String::new(),
         }
     }
@@ -93,6 +97,7 @@ mod tests {
             FileName::AdminSocket,
             FileName::Spare,
             FileName::SnapshotTmp,
+            FileName::KeyTmp,
         ];
         for number in [1, 15, 16, 0xdead_beef, u64::MAX] {
             names.push(FileName::Segment(number));

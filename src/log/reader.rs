@@ -337,6 +337,17 @@ impl Damage {
     }
 }
 
+impl std::fmt::Display for TornTail {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { start, end, .. } = self;
+        let Position(first) = self.first;
+        write!(
+            out,
+            "bytes {start} to {end}, from block {first} on, were written but never safe"
+        )
+    }
+}
+
 impl std::fmt::Display for Damage {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Position(first) = self.first;
@@ -358,6 +369,9 @@ impl SegmentEnd {
     /// Decides what the end is. All blocks up to `required` must be there: in a segment that another
     /// follows, all below the first of that one; in the last segment, all that any file names as
     /// synced. (What this segment itself names is counted in anyway.)
+    ///
+    /// A segment that begins with its own snapshot makes up for all that was not synced before it, so
+    /// where that snapshot is there, only what it names as synced is required of the segment before.
     #[must_use]
     pub fn judge(&self, required: Position) -> Verdict {
         let required = match self.rest {
@@ -389,6 +403,18 @@ impl SegmentEnd {
                 later,
             }),
         }
+    }
+}
+
+/// What speaks against `next` being the segment behind `header`.
+#[must_use]
+pub fn disorder(header: &SegmentHeader, next: &SegmentHeader) -> Option<&'static str> {
+    if next.first < header.first {
+        Some("the next segment begins at an earlier block")
+    } else if next.key_id != header.key_id {
+        Some("the next segment was written under another key")
+    } else {
+        None
     }
 }
 

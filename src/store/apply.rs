@@ -9,6 +9,7 @@ use crate::model::change::{CreateChange, TouchChange, UpdateChange};
 use crate::model::{Change, Handle};
 use crate::store::apps::{App, Generation, short};
 use crate::store::memory::session_cost;
+use crate::store::newcomers::Newcomer;
 use crate::store::record::{NONE, Record};
 use crate::store::shard::Shard;
 use crate::store::sweep::Reaping;
@@ -89,7 +90,7 @@ impl Store {
     /// Ends all sessions of an app whose epochs are before `epoch`. Their memory is freed at once:
     /// nobody sweeps in replay, and the low bits of an epoch, which is all that records carry, come
     /// round again.
-    fn replay_remove_app(&self, app: &Arc<App>, epoch: u32) {
+    pub(super) fn replay_remove_app(&self, app: &Arc<App>, epoch: u32) {
         let begin = |epoch: u32| {
             let mut generation = write_locked(&app.generation);
             if epoch > generation.epoch {
@@ -144,10 +145,18 @@ impl Locked<'_> {
             self.remove_slot(slot);
         }
         let generation = read_locked(&app.generation);
-        if generation.epoch != change.epoch || !app.enter() {
+        if generation.epoch != change.epoch || !app.enter(1) {
             return Applied::AppMovedOn;
         }
         note(change);
+        let newcomer = self.place(app, change);
+        self.index(&generation, &mut [newcomer]);
+        self.found = Some(newcomer.local);
+        Applied::Done
+    }
+
+    /// Gives a new session its slot, record and body. The app has counted it; the indexes are next.
+    pub(super) fn place(&mut self, app: &App, change: &CreateChange<'_>) -> Newcomer {
         let mut record = Record::alive(change.tag, app.id, short(change.epoch));
         record.set_last(change.last_active, change.lag);
         record.set_life(&change.life);
@@ -163,32 +172,7 @@ impl Locked<'_> {
             data: change.data,
         };
         let local = self.shard.insert(record, &body);
-        if !change.alias {
-            self.index(app, &generation, local, &body);
-        }
-        self.store
-            .ledger
-            .add(session_cost(body.length(), names(app, &body)));
-        self.found = Some(local);
-        Applied::Done
-    }
-
-    /// Puts a new session into the indexes.
-    fn index(&mut self, app: &App, generation: &Generation, local: u32, body: &Body<'_>) {
-        let store = self.store;
-        let slot = store.global(self.number, local);
-        let epoch = short(generation.epoch);
-        let second = self.shard.record(local).last_second();
-        generation.index.sessions.add(second);
-        generation.index.append(second, slot);
-        if let Some(user) = body.user {
-            let node = store.users.link(store.name_hash(app, epoch, user), slot);
-            self.shard.record_mut(local).user = node;
-            store.note_user_active(generation, node, second);
-        }
-        if let (true, Some(ip)) = (app.ip_indexed, body.ip) {
-            store.ips.link(store.name_hash(app, epoch, ip), slot);
-        }
+        self.newcomer(app, &record, local, &body)
     }
 
     /// Alters the session that was found. What is older than the session changes nothing: a snapshot
@@ -358,18 +342,21 @@ impl Locked<'_> {
 }
 
 impl Store {
-    /// Notes that a user was active in `second`; time only moves forward. The cell of a user holds
-    /// one more than the second, so that zero is a user who was never active.
+    /// Notes that a user was active in `second`; time only moves forward.
     fn note_user_active(&self, generation: &Generation, user: u32, second: u32) {
-        let before = self
-            .users
-            .cell(user)
-            .fetch_max(second.saturating_add(1), Relaxed);
-        if before == 0 {
-            generation.index.users.add(second);
-        } else if second_of(before) < second {
-            generation.index.users.shift(second_of(before), second);
+        match self.push_user(user, second) {
+            None => generation.index.users.add(second),
+            Some(before) if before < second => generation.index.users.shift(before, second),
+            Some(_) => {}
         }
+    }
+
+    /// Moves the last activity of a user forward to `second` and answers what it was; `None` for one
+    /// who was never active. The cell holds one more than the second, zero for such a user.
+    pub(super) fn push_user(&self, user: u32, second: u32) -> Option<u32> {
+        let cell = self.users.cell(user);
+        let before = cell.fetch_max(second.saturating_add(1), Relaxed);
+        (before != 0).then(|| second_of(before))
     }
 
     fn unlink_ip(&self, app: &App, epoch: u8, ip: &str, slot: u32) {

@@ -17,8 +17,10 @@ mod check;
 mod directory;
 mod harvest;
 mod list;
+mod load;
 mod memory;
 mod neighbours;
+mod newcomers;
 mod record;
 mod shard;
 mod sweep;
@@ -208,11 +210,13 @@ impl Store {
         self.epochs.fetch_max(epoch, Ordering::AcqRel);
     }
 
-    /// Sets the wheels of a store without sessions to the present, so that what is filed from now on
-    /// is not moved through all the time before. Sessions that expired up to now are filed under the
-    /// present second, so the next sweep finds them.
+    /// Sets the wheels and time indexes of a store without apps to the present, so that what is old
+    /// when it is filed need not be moved from there through all the time between. Sessions that
+    /// expired up to now are filed under the present second, so the next sweep finds them.
     pub(crate) fn start_at(&self, now: Millis) {
-        let before = record::index_second(now).saturating_sub(1);
+        let second = record::index_second(now);
+        self.apps.start_at(second);
+        let before = second.saturating_sub(1);
         for shard in &self.shards {
             locked(shard).start_wheel_at(before);
         }

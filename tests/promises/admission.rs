@@ -18,14 +18,14 @@ const NAME: &str = "shop";
 
 /// A log that refuses as it is told to.
 #[derive(Clone, Default)]
-struct Moody {
+pub(crate) struct Moody {
     grow: Arc<Mutex<Option<Unavailable>>>,
     shrink: Arc<Mutex<Option<Unavailable>>>,
     head: Arc<AtomicU64>,
 }
 
 impl Moody {
-    fn set(&self, grow: Option<Unavailable>, shrink: Option<Unavailable>) {
+    pub(crate) fn set(&self, grow: Option<Unavailable>, shrink: Option<Unavailable>) {
         *self.grow.lock().unwrap() = grow;
         *self.shrink.lock().unwrap() = shrink;
     }
@@ -49,7 +49,7 @@ impl ChangeLog for Moody {
     }
 }
 
-fn moody() -> (Engine, Moody) {
+pub(crate) fn moody() -> (Engine, Moody) {
     let log = Moody::default();
     let engine = engine(&EngineConfig::default()).with_log(Box::new(log.clone()));
     (engine, log)

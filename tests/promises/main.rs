@@ -11,6 +11,7 @@
 mod admission;
 mod counting;
 mod deadlines;
+mod dialects_of_failure;
 mod engines;
 mod full;
 mod kill_all;

@@ -1,7 +1,7 @@
 //! What concerns all sessions of a user: the two lists, and the end of them all.
 
 use super::attributes::{write_short, write_summary};
-use super::reply::{Object, send_json, send_status, write_text};
+use super::reply::{Object, send_json, send_refused, send_status, write_text};
 use super::{APP, status_of};
 use crate::engine::{ListCursor, ListProgress, Position, Scope};
 use crate::limits;
@@ -138,7 +138,7 @@ impl SlicedWork for Removal {
         let (progress, removed) = match removed {
             Ok(removed) => removed,
             Err(refusal) => {
-                send_status(status_of(refusal, 404), reply);
+                send_refused(status_of(refusal, 404), reply);
                 return Some(None);
             }
         };

@@ -21,7 +21,9 @@ use crate::net::http::response::Response;
 use attributes::USER;
 use list::{Listing, Removal, Shape};
 use parse::{PatchBody, Sent};
-use reply::{send_bad_target, send_json, send_not_routed, send_redirect, send_status};
+use reply::{
+    send_bad_target, send_json, send_not_routed, send_redirect, send_refused, send_status,
+};
 use route::{Decoded, Operation, Unrouted};
 
 /// Seconds that a session lives when `SESSION_EXP_SEC` says nothing: a year.
@@ -100,7 +102,7 @@ fn suffix<'a>(head: &Head<'a>) -> &'a [u8] {
 }
 
 fn answered(status: u16, reply: &mut Response<'_>) -> Handled {
-    send_status(status, reply);
+    send_refused(status, reply);
     Handled::Done(None)
 }
 

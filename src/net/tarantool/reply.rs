@@ -96,6 +96,9 @@ impl Problem {
     }
 
     fn send_with(&self, reply: &mut Response<'_>, fields: &[&str]) {
+        if self.status == 503 && self != &Self::LIST_SIZE {
+            reply.ask_to_retry();
+        }
         let body = reply.body();
         body.clear();
         body.extend_from_slice(b"{\"status\":\"error\",\"message\":");

@@ -59,6 +59,12 @@ impl Bucket {
         locked(&self.entries).push(slot);
     }
 
+    /// Appends entries.
+    pub(super) fn extend(&self, slots: impl Iterator<Item = u32>) {
+        let mut entries = locked(&self.entries);
+        slots.for_each(|slot| entries.push(slot));
+    }
+
     /// Entries, valid or not.
     pub(in crate::store) fn len(&self) -> usize {
         locked(&self.entries).length
