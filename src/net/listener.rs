@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::config::{Address, Cidr, DialectName, HttpListen};
 use crate::net::http::dialect::Dialect;
-use crate::net::http::stream::Peer;
+use crate::net::stream::Peer;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;

@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::net::http::connection::Connection;
-use crate::net::http::service::Service;
-use crate::net::http::stream::Stream;
-use crate::net::http::wake_parked;
+use crate::net::http;
 use crate::net::listener::{Accepted, AcceptedSocket};
+use crate::net::service::Service;
+use crate::net::stream::Stream;
+use crate::net::wake_parked;
 
 /// Accepted connections that wait for their thread.
 const QUEUE: usize = 1024;
@@ -151,7 +151,7 @@ fn open(accepted: Accepted, place: Place, service: &Arc<Service>, connections: &
     match stream {
         Ok(stream) => {
             let service = Arc::clone(service);
-            let connection = Connection::new(stream, accepted.peer, accepted.dialect, service);
+            let connection = http::serve(stream, accepted.peer, accepted.dialect, service);
             connections.spawn(async move {
                 connection.await;
                 drop(place);

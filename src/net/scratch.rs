@@ -9,9 +9,9 @@ use crate::clock::Millis;
 use crate::engine::Position;
 use crate::net::http::date::DateCache;
 use crate::net::http::foresight::Foresight;
-use crate::net::http::log_watch::LogWatch;
-use crate::net::http::outbox::Outbox;
 use crate::net::http::response::Response;
+use crate::net::log_watch::LogWatch;
+use crate::net::outbox::Outbox;
 
 /// Bytes read at once; more than a peer usually has sent.
 const READ_BYTES: usize = 64 << 10;

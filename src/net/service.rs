@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::HttpLimits;
 use crate::engine::Engine;
 use crate::net::http::dialect::DialectSettings;
-use crate::net::http::log_watch::LogWatch;
+use crate::net::log_watch::LogWatch;
 
 /// The parts a connection answers requests with.
 pub struct Service {

@@ -8,28 +8,34 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-use super::Connection;
 use crate::config::HttpLimits;
 use crate::engine::Position;
+use crate::net::connection::Connection;
+use crate::net::exchange::Exchange;
 use crate::net::http::dialect::{Context, SlicedWork};
-use crate::net::http::exchange::{Stage, Working};
-use crate::net::http::log_watch::LogWatch;
+use crate::net::http::exchange::{HttpExchange, Stage, Working};
 use crate::net::http::response::Response;
-use crate::net::http::scratch::wake_parked;
-use crate::net::http::service::Service;
-use crate::net::http::stream::{Peer, Stream};
+use crate::net::log_watch::LogWatch;
+use crate::net::scratch::wake_parked;
+use crate::net::service::Service;
+use crate::net::stream::{Peer, Stream};
 
 const ASK: &[u8] = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n";
 
-fn connect(service: &Arc<Service>) -> (Connection, UnixStream) {
+fn connect(service: &Arc<Service>) -> (Connection<HttpExchange>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let stream = Stream::Unix(ours);
-    let connection = Connection::new(stream, Peer::Unix, None, Arc::clone(service));
+    let connection = Connection::new(
+        stream,
+        Peer::Unix,
+        HttpExchange::new(None),
+        Arc::clone(service),
+    );
     (connection, theirs)
 }
 
-fn held(connection: &mut Connection, text: &str, position: Option<u64>) {
-    let outbox = &mut connection.exchange.outbox;
+fn held(connection: &mut Connection<HttpExchange>, text: &str, position: Option<u64>) {
+    let outbox = connection.exchange.outbox();
     let start = outbox.mark();
     outbox.end().extend_from_slice(text.as_bytes());
     if let Some(position) = position {

@@ -10,20 +10,18 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::engine::Position;
 use crate::limits;
-use crate::net::http::dialect::Dialect;
-use crate::net::http::exchange::{Exchange, Turn};
-use crate::net::http::head::Fault;
-use crate::net::http::scratch::{Desk, Scratch};
-use crate::net::http::service::Service;
-use crate::net::http::stream::{Peer, Stream};
-use crate::net::http::timer::{Timer, Waiting};
+use crate::net::exchange::{Exchange, GivenUp, Turn};
+use crate::net::scratch::{Desk, Scratch};
+use crate::net::service::Service;
+use crate::net::stream::{Peer, Stream};
+use crate::net::timer::{Timer, Waiting};
 
-/// An HTTP connection from its accept to its close. It is done when it is closed.
-pub struct Connection {
+/// A connection from its accept to its close. It is done when it is closed.
+pub(crate) struct Connection<E> {
     stream: Stream,
     peer: Peer,
     service: Arc<Service>,
-    exchange: Exchange,
+    pub(super) exchange: E,
     timer: Timer,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     /// The timer and the stop signal know this task.
@@ -40,19 +38,6 @@ pub struct Connection {
     lingered: Option<u64>,
 }
 
-const TOO_SLOW: Fault = Fault {
-    status: 408,
-    reason: "the request did not come to its end in time",
-};
-const LOG_TOO_SLOW: Fault = Fault {
-    status: 503,
-    reason: "the log cannot be written as fast as it grows",
-};
-const TOO_MUCH_HELD: Fault = Fault {
-    status: 503,
-    reason: "the server holds as much of unfinished requests as it may",
-};
-
 /// What a connection does when a turn is over.
 enum Rest {
     /// Waits to be woken.
@@ -63,20 +48,14 @@ enum Rest {
     End,
 }
 
-impl Connection {
-    /// A connection over an accepted socket; `dialect` is that of the listener, `None` where the
-    /// path decides. To be made on the thread that will run it.
-    #[must_use]
-    pub fn new(
-        stream: Stream,
-        peer: Peer,
-        dialect: Option<Dialect>,
-        service: Arc<Service>,
-    ) -> Self {
+impl<E: Exchange> Connection<E> {
+    /// A connection over an accepted socket that speaks what `exchange` does. To be made on the thread
+    /// that will run it.
+    pub(crate) fn new(stream: Stream, peer: Peer, exchange: E, service: Arc<Service>) -> Self {
         Self {
             stream,
             peer,
-            exchange: Exchange::new(dialect),
+            exchange,
             timer: Timer::start(&service.limits),
             stop: Box::pin(service.stop.token().clone().cancelled_owned()),
             service,
@@ -111,7 +90,7 @@ impl Connection {
                 return Ok(Rest::Wait);
             }
             match self.exchange.closing() {
-                Some(_) if !self.exchange.outbox.is_empty() => return self.rest(cx, desk),
+                Some(_) if !self.exchange.outbox().is_empty() => return self.rest(cx, desk),
                 Some(false) => return Ok(Rest::End),
                 Some(true) => return self.linger(cx, read, desk),
                 None => {}
@@ -148,7 +127,7 @@ impl Connection {
 
     /// Writes what may be sent.
     fn flush(&mut self, cx: &mut Context<'_>, desk: &mut Desk) -> io::Result<()> {
-        let outbox = &mut self.exchange.outbox;
+        let outbox = self.exchange.outbox();
         while !outbox.is_empty() {
             if outbox.is_held() {
                 outbox.release(self.service.log.reached());
@@ -195,7 +174,7 @@ impl Connection {
         }
         let waiting = self.exchange.waiting();
         if self.holds_too_much() {
-            return Ok(self.give_up(waiting, TOO_MUCH_HELD, desk));
+            return Ok(self.give_up(waiting, GivenUp::TooMuchHeld, desk));
         }
         let progress = match waiting {
             Waiting::Writing => self.written,
@@ -208,9 +187,9 @@ impl Connection {
         match self.timer.poll(cx, limits, waiting, progress) {
             Poll::Pending => Ok(Rest::Wait),
             Poll::Ready(()) if waiting == Waiting::Log => {
-                Ok(self.give_up(waiting, LOG_TOO_SLOW, desk))
+                Ok(self.give_up(waiting, GivenUp::LogTooSlow, desk))
             }
-            Poll::Ready(()) => Ok(self.give_up(waiting, TOO_SLOW, desk)),
+            Poll::Ready(()) => Ok(self.give_up(waiting, GivenUp::TooSlow, desk)),
         }
     }
 
@@ -227,7 +206,7 @@ impl Connection {
     }
 
     /// Refuses the request that is waited for; without one the connection just ends.
-    fn give_up(&mut self, waiting: Waiting, fault: Fault, desk: &mut Desk) -> Rest {
+    fn give_up(&mut self, waiting: Waiting, why: GivenUp, desk: &mut Desk) -> Rest {
         match waiting {
             Waiting::Head | Waiting::Body | Waiting::Log => {
                 let mut turn = Turn {
@@ -237,7 +216,7 @@ impl Connection {
                     desk,
                     located: None,
                 };
-                self.exchange.give_up(fault, &mut turn);
+                self.exchange.give_up(why, &mut turn);
                 Rest::GoOn
             }
             Waiting::Request | Waiting::Writing | Waiting::Lingering => Rest::End,
@@ -274,13 +253,13 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl<E> Drop for Connection<E> {
     fn drop(&mut self) {
         self.service.held.change(self.held, 0);
     }
 }
 
-impl Future for Connection {
+impl<E: Exchange + Unpin> Future for Connection<E> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -303,6 +282,3 @@ impl Future for Connection {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;
