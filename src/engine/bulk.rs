@@ -83,9 +83,26 @@ impl Engine {
     /// beyond, the start is rounded down to the minute, beyond a day to the hour.
     #[must_use]
     pub fn activity(&self, now: Millis, app: AppName<'_>, seconds: u64) -> u64 {
-        let Some(app) = self.app(app) else { return 0 };
+        self.active(now, app, seconds).0
+    }
+
+    /// How many users and how many sessions of the app were active in the last `seconds` seconds, as
+    /// exact as [`Engine::activity`].
+    #[must_use]
+    pub fn active(&self, now: Millis, app: AppName<'_>, seconds: u64) -> (u64, u64) {
+        let Some(app) = self.app(app) else {
+            return (0, 0);
+        };
         self.settle(now);
         self.store.activity(&app, now, seconds)
+    }
+
+    /// How many users and sessions the app has, with those that have expired and are not cleared away
+    /// yet.
+    #[must_use]
+    pub fn population(&self, app: AppName<'_>) -> (u64, u64) {
+        self.app(app)
+            .map_or((0, 0), |app| self.store.population(&app))
     }
 
     fn visit(

@@ -170,17 +170,18 @@ fn change<'e>(
     };
     let reads = base.reads.saturating_add(u64::from(edit.count_read));
     let content_changed = data.is_some() || !edit.user.is_keep() || !edit.ip.is_keep();
-    if !content_changed && edit.life.is_none() {
+    let life = edit.life.of(record.life());
+    if !content_changed && life.is_none() {
         return Change::Touch(TouchChange { reads, ..base });
     }
     Change::Update(UpdateChange {
         handle: base.handle,
         last_active: base.last_active,
         // Only lives in whole seconds have an access that lags.
-        lag: base.lag && edit.life.is_none_or(|life| life.whole_seconds),
+        lag: base.lag && life.is_none_or(|life| life.whole_seconds),
         reads,
         writes: record.writes().saturating_add(u64::from(content_changed)),
-        life: edit.life,
+        life,
         user: edit.user,
         ip: edit.ip,
         data,

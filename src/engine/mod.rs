@@ -24,9 +24,10 @@ pub use locate::Located;
 pub use random::OsRandomness;
 pub use recovery::{BadReplay, Progress, Recovery};
 pub use request::{
-    Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Read, Refusal,
-    Reply, Scope, Swept,
+    Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,
+    Refusal, Reply, Scope, Swept,
 };
+pub use rotate::Rotated;
 
 pub use crate::log::{Unavailable, Weight};
 pub use crate::model::Position;

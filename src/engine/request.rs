@@ -22,6 +22,8 @@ pub enum Refusal {
     Gone,
     /// A living session already has this client-chosen token.
     Exists,
+    /// The token has been rotated and is in its grace: only the new one can be rotated again.
+    Rotated,
     /// The session's version is another than the expected one.
     VersionDiffers,
     /// The session belongs to another user than the expected one.
@@ -47,6 +49,7 @@ impl std::fmt::Display for Refusal {
         out.write_str(match self {
             Self::Gone => "there is no such session",
             Self::Exists => "a session with this id exists",
+            Self::Rotated => "this id has been rotated already",
             Self::VersionDiffers => "the session has changed since that version",
             Self::UserDiffers => "the session belongs to another user",
             Self::NotAnObject => {
@@ -140,6 +143,41 @@ pub enum DataEdit<'a> {
     Merge(&'a Patch<'a>, MemberOrder),
 }
 
+/// What to do with the limits of a session's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LifeEdit {
+    /// Leave them.
+    Keep,
+    /// Put these in their place.
+    Replace(Life),
+    /// Put in their place what is given.
+    Limits {
+        /// The idle limit in milliseconds, at most [`crate::model::U48::MAX`], which is never.
+        idle: Option<u64>,
+        /// The moment at which it ends however busy it is.
+        until: Option<Millis>,
+    },
+}
+
+impl LifeEdit {
+    /// The new limits, if there are any.
+    pub(super) fn of(self, present: Life) -> Option<Life> {
+        match self {
+            Self::Keep
+            | Self::Limits {
+                idle: None,
+                until: None,
+            } => None,
+            Self::Replace(life) => Some(life),
+            Self::Limits { idle, until } => Some(Life {
+                idle: idle.unwrap_or(present.idle),
+                until: until.unwrap_or(present.until),
+                ..present
+            }),
+        }
+    }
+}
+
 /// A change of a living session, done only if everything expected holds. Never re-creates.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
@@ -155,8 +193,8 @@ pub struct Edit<'a> {
     pub user: TextChange<'a>,
     /// The IP text from now on, 0..=1024 bytes.
     pub ip: TextChange<'a>,
-    /// New limits of its life.
-    pub life: Option<Life>,
+    /// What becomes of the limits of its life.
+    pub life: LifeEdit,
     /// What to do with the data.
     pub data: DataEdit<'a>,
 }
@@ -170,7 +208,7 @@ impl Edit<'_> {
         expect_user: None,
         user: TextChange::Keep,
         ip: TextChange::Keep,
-        life: None,
+        life: LifeEdit::Keep,
         data: DataEdit::Keep,
     };
 }

@@ -1,16 +1,31 @@
 //! Giving a session another id.
 
-use super::{Created, Engine, Key, NewToken, Position, Refusal, Reply, Weight};
+use super::{Engine, Key, NewToken, Position, Refusal, Reply, Weight};
 use crate::clock::Millis;
+use crate::limits;
 use crate::model::change::CreateChange;
 use crate::model::session::version;
-use crate::model::{AppName, Change, ContentType, Handle, Life, Tag, Token};
+use crate::model::{AppName, Change, ContentType, Handle, Life, Tag, TextChange, Token};
 use crate::store::{App, Applied, Lookup};
+
+/// A session under its new id.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    /// Its token from now on.
+    pub token: Token,
+    /// Its handle from now on.
+    pub handle: Handle,
+    /// Its version.
+    pub version: u64,
+    /// First moment at which it is no longer served.
+    pub deadline: Millis,
+}
 
 /// What becomes of the old id.
 #[derive(Clone, Copy)]
-struct Rotation {
+struct Rotation<'r> {
     now: Millis,
+    user: TextChange<'r>,
     old: Tag,
     new: Tag,
     /// Until when the old id still answers; `now` for not at all.
@@ -18,11 +33,12 @@ struct Rotation {
 }
 
 impl Engine {
-    /// Gives a living session another id. Data, counters, times and version stay. The old id answers
-    /// for `grace` more milliseconds, as the same session, and then no more.
+    /// Gives a living session another id, and where `user` says so another user. Everything else
+    /// stays, the version too unless the user changes. The old id answers for `grace` more
+    /// milliseconds, as the same session, and then no more.
     ///
     /// # Errors
-    /// [`Refusal::Gone`]; [`Refusal::Exists`] for a client-chosen id that is in use;
+    /// [`Refusal::Gone`]; [`Refusal::Rotated`] for an old id; [`Refusal::Exists`] for a client-chosen id that is in use;
     /// [`Refusal::BadName`], [`Refusal::LogFailed`], [`Refusal::DiskFull`]. Nothing is changed then.
     pub fn rotate(
         &self,
@@ -30,8 +46,15 @@ impl Engine {
         app: AppName<'_>,
         key: Key<'_>,
         token: NewToken<'_>,
+        user: TextChange<'_>,
         grace: u64,
-    ) -> Result<Reply<Created>, Refusal> {
+    ) -> Result<Reply<Rotated>, Refusal> {
+        if user
+            .text()
+            .is_some_and(|user| !(1..=limits::USER_BYTES).contains(&user.len()))
+        {
+            return Err(Refusal::BadName);
+        }
         self.admit(Weight::Grow)?;
         let mut kept = None;
         let (app, lookup) = self.resolve(app, key, &mut kept).ok_or(Refusal::Gone)?;
@@ -39,7 +62,11 @@ impl Engine {
             // Where the session is may change until both shards are locked, so it is looked up again.
             let old = {
                 let locked = self.store.lock(app, lookup, now);
-                locked.record().ok_or(Refusal::Gone)?.tag()
+                let record = locked.record().ok_or(Refusal::Gone)?;
+                if locked.is_by_old_id() {
+                    return Err(Refusal::Rotated);
+                }
+                record.tag()
             };
             let token_text = match token {
                 NewToken::Draw(style) => Token::draw(style, &*self.random),
@@ -47,6 +74,7 @@ impl Engine {
             };
             let rotation = Rotation {
                 now,
+                user,
                 old,
                 new: app.keys.tag(token_text.as_bytes()),
                 grace: now.plus(grace),
@@ -64,9 +92,9 @@ impl Engine {
     fn rotate_to(
         &self,
         app: &App,
-        rotation: &Rotation,
+        rotation: &Rotation<'_>,
         token: &Token,
-    ) -> Result<Option<Reply<Created>>, Refusal> {
+    ) -> Result<Option<Reply<Rotated>>, Refusal> {
         let (old, new) = (Handle(rotation.old.high), Handle(rotation.new.high));
         let mut pair = self.store.lock_pair(old, new);
         let place = pair.of(new);
@@ -80,12 +108,13 @@ impl Engine {
             return Ok(None);
         }
         let state = source.state(app).ok_or(Refusal::Gone)?;
-        let version = version(state.created, state.writes);
         let mut sealed = Vec::new();
         if !state.sealed.is_empty() {
             app.keys.sealer(rotation.new).seal(token, &mut sealed);
         }
-        let (user, ip) = (state.user.map(str::to_owned), state.ip.map(str::to_owned));
+        let user = rotation.user.of(state.user).map(str::to_owned);
+        let ip = state.ip.map(str::to_owned);
+        let renamed = u64::from(!rotation.user.is_keep());
         let data = state.data.to_vec();
         let create = CreateChange {
             app: app.name(),
@@ -94,6 +123,7 @@ impl Engine {
             ip: ip.as_deref(),
             data: &data,
             sealed: &sealed,
+            writes: state.writes.saturating_add(renamed),
             ..state
         };
         let target = rotation.new.to_bytes();
@@ -109,16 +139,18 @@ impl Engine {
         let source = pair.of(old);
         source.find(app, Lookup::Tag(rotation.old), rotation.now);
         source.apply(app, &farewell);
-        let answer = Created {
+        let recorded = create.last_active.0 - if create.lag { 1_000 } else { 0 };
+        let answer = Rotated {
             token: token.clone(),
             handle: new,
-            version,
+            version: version(create.created, create.writes),
+            deadline: create.life.deadline(Millis(recorded)),
         };
         Ok(Some(Reply { answer, wait_for }))
     }
 }
 
-impl Rotation {
+impl Rotation<'_> {
     /// What becomes of the record of the old id: it goes, or leads to the new one for a while.
     fn farewell<'c>(&self, create: &CreateChange<'c>, target: &'c [u8; 16]) -> Change<'c> {
         if self.grace <= self.now {

@@ -109,6 +109,8 @@ pub(crate) struct Locked<'s> {
     shard: MutexGuard<'s, Shard>,
     number: u32,
     found: Option<u32>,
+    /// What was asked for is an old id, which led to the session.
+    by_old_id: bool,
 }
 
 /// Two locked shards, or one twice. The only place besides `warm.rs` where two are held: that with the
@@ -167,6 +169,7 @@ impl Store {
             let Some(tag) = locked.alias() else { break };
             drop(locked);
             locked = self.lock_place(app, Lookup::Tag(tag), now);
+            locked.by_old_id = true;
         }
         locked.found = locked
             .found
@@ -189,10 +192,20 @@ impl Store {
         LockedPair { low, high }
     }
 
-    /// How many users of the app were active in the last `seconds` seconds.
-    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> u64 {
+    /// How many users and how many sessions of the app were active in the last `seconds` seconds.
+    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> (u64, u64) {
         let index = Arc::clone(&read_locked(&app.generation).index);
-        index.users.since(record::index_second(now), seconds)
+        let now = record::index_second(now);
+        (
+            index.users.since(now, seconds),
+            index.sessions.since(now, seconds),
+        )
+    }
+
+    /// Users and sessions of the app, with those that have expired and are not removed yet.
+    pub(crate) fn population(&self, app: &App) -> (u64, u64) {
+        let index = Arc::clone(&read_locked(&app.generation).index);
+        (index.users.total(), index.sessions.total())
     }
 
     /// Whether all sessions whose deadline lay before this second have been removed.
@@ -254,6 +267,7 @@ impl Store {
             shard,
             number: u32::try_from(number).unwrap_or(0),
             found: None,
+            by_old_id: false,
         }
     }
 
@@ -306,6 +320,11 @@ impl Locked<'_> {
         Some(walk::state(&self.shard, slot, app, app.epoch()))
     }
 
+    /// Whether what was asked for is an old id in its grace.
+    pub(crate) fn is_by_old_id(&self) -> bool {
+        self.by_old_id
+    }
+
     /// The record of the session that was found.
     pub(crate) fn record(&self) -> Option<&Record> {
         self.found.map(|slot| self.shard.record(slot))
@@ -313,7 +332,10 @@ impl Locked<'_> {
 
     /// The session that was found, as it stands; `idle_seconds` counts up to `now`.
     pub(crate) fn view<'v>(&'v self, app: &'v App, now: Millis) -> Option<SessionView<'v>> {
-        self.found.map(|slot| view(app, &self.shard, slot, now))
+        self.found.map(|slot| SessionView {
+            by_old_id: self.by_old_id,
+            ..view(app, &self.shard, slot, now)
+        })
     }
 }
 
@@ -334,6 +356,7 @@ fn view<'v>(app: &'v App, shard: &'v Shard, slot: u32, now: Millis) -> SessionVi
         deadline: record.deadline(),
         no_resave: record.no_resave(),
         content_type: record.content_type(),
+        by_old_id: false,
         body: LazyBody::new(shard.body_block(slot)),
         sealer: app.keys.sealer(record.tag),
     }

@@ -99,6 +99,11 @@ impl Twin {
         self.aliases.iter().rev().find(is)
     }
 
+    /// Whether a session was called so until a while ago, and still answers to it.
+    pub(crate) fn is_old_id(&self, app: usize, token: &[u8], now: u64) -> bool {
+        self.alias(app, token, now).is_some()
+    }
+
     /// Whether no session can get this token.
     pub(crate) fn is_taken(&self, app: usize, token: &[u8], now: u64) -> bool {
         self.alias(app, token, now).is_some() || self.find(app, token, now).is_some()

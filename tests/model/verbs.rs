@@ -1,7 +1,7 @@
 //! The verbs on one session: create, read, edit, remove.
 
 use cloakroom::clock::Millis;
-use cloakroom::engine::{DataEdit, Edit, Key, NewSession, NewToken, Read, Refusal};
+use cloakroom::engine::{DataEdit, Edit, Key, LifeEdit, NewSession, NewToken, Read, Refusal};
 use cloakroom::model::json::merge::{MemberOrder, Patch};
 use cloakroom::model::{ContentType, Life, TextChange, TokenStyle};
 
@@ -168,7 +168,14 @@ impl Driver {
             expect_user,
             user: self.text_change(user.as_deref()),
             ip: self.text_change(ip.as_deref()),
-            life: (self.dice.roll(4) == 0).then_some(life),
+            life: match self.dice.roll(6) {
+                0 => LifeEdit::Replace(life),
+                1 => LifeEdit::Limits {
+                    idle: (self.dice.roll(2) == 0).then_some(life.idle),
+                    until: (self.dice.roll(2) == 0).then_some(life.until),
+                },
+                _ => LifeEdit::Keep,
+            },
             data,
         };
         let seen = self.engine.edit(
@@ -223,23 +230,39 @@ impl Driver {
             NewToken::Draw(TokenStyle::UuidV4)
         };
         let grace = self.dice.roll(2) * self.dice.roll(9_000);
-        let now = at(self.now);
+        let (now, user) = (at(self.now), self.user());
+        let user = self.text_change(user.as_deref());
+        let key = Key::Token(&token);
         let rotated = self
             .engine
-            .rotate(now, Self::name(app), Key::Token(&token), new, grace);
+            .rotate(now, Self::name(app), key, new, user, grace);
         let Some(found) = self.twin.find(app, &token, self.now) else {
             assert_eq!(rotated.err(), Some(Refusal::Gone));
             return;
         };
+        if self.twin.is_old_id(app, &token, self.now) {
+            assert_eq!(rotated.err(), Some(Refusal::Rotated));
+            return;
+        }
         let is_chosen = matches!(new, NewToken::Chosen(_));
         if is_chosen && self.twin.is_taken(app, chosen.as_bytes(), self.now) {
             assert_eq!(rotated.err(), Some(Refusal::Exists));
             return;
         }
         let rotated = rotated.unwrap().answer;
-        assert_eq!(rotated.version, self.twin.sessions[found].version());
         let new = rotated.token.as_bytes().to_vec();
         self.twin.rotate(found, new.clone(), self.now + grace);
+        let mut session = self.twin.sessions[found].clone();
+        if !user.is_keep() {
+            session.writes += 1;
+            session.user = user.of(session.user.as_deref()).map(str::to_owned);
+        }
+        let deadline = session.deadline().min(Millis::NEVER.0);
+        assert_eq!(
+            (rotated.version, rotated.deadline.0),
+            (session.version(), deadline)
+        );
+        self.twin.replace(found, session);
         self.tokens.push((app, new));
     }
 
@@ -290,10 +313,17 @@ fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u
     if edit.count_read {
         session.reads += 1;
     }
-    if let Some(life) = edit.life {
-        session.life = life;
-        if !life.whole_seconds {
-            session.recorded = session.last;
+    match edit.life {
+        LifeEdit::Keep => {}
+        LifeEdit::Replace(life) => {
+            session.life = life;
+            if !life.whole_seconds {
+                session.recorded = session.last;
+            }
+        }
+        LifeEdit::Limits { idle, until } => {
+            session.life.idle = idle.unwrap_or(session.life.idle);
+            session.life.until = until.unwrap_or(session.life.until);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::engine::{
-    DataEdit, Edit, Engine, EngineConfig, Key, NewSession, NewToken, Read, Refusal, Scope,
+    DataEdit, Edit, Engine, EngineConfig, Key, LifeEdit, NewSession, NewToken, Read, Refusal, Scope,
 };
 use cloakroom::model::json::merge::{MemberOrder, Patch};
 use cloakroom::model::{ContentType, Life, TextChange};
@@ -159,7 +159,10 @@ impl Stampede {
                 1 => TextChange::Set(ip),
                 _ => TextChange::Keep,
             },
-            life: (dice.roll(8) == 0).then(|| Life::sliding(dice.roll(5_000))),
+            life: match dice.roll(8) {
+                0 => LifeEdit::Replace(Life::sliding(dice.roll(5_000))),
+                _ => LifeEdit::Keep,
+            },
             data,
             ..Edit::TOUCH
         };
