@@ -43,6 +43,7 @@ impl Pair {
             access_log: false,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()

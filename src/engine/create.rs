@@ -64,14 +64,14 @@ impl Engine {
                     NewToken::Chosen(_) => return Err(Refusal::Exists),
                 }
             }
-            let handle = Handle(tag.high);
+            let life = starting_life(now, new);
             let created = Created {
                 token,
-                handle,
+                handle: Handle(tag.high),
                 version: version(now, 1),
+                deadline: life.deadline(now),
             };
-            let life = starting_life(now, new);
-            if life.deadline(now) <= now {
+            if created.deadline <= now {
                 // Dead at once: nobody could ever see it, so there is nothing to keep.
                 drop(locked);
                 self.store.drop_unused(app);

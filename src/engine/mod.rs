@@ -199,6 +199,12 @@ impl Engine {
         self.store.app(name)
     }
 
+    /// Bytes that the sessions may take; `u64::MAX` without a bound.
+    #[must_use]
+    pub fn max_memory(&self) -> u64 {
+        self.max_memory
+    }
+
     fn is_full(&self) -> bool {
         self.store.accounted() >= self.max_memory
     }

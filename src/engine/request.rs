@@ -121,6 +121,8 @@ pub struct Created {
     pub handle: Handle,
     /// Its version.
     pub version: u64,
+    /// First moment at which it is no longer served.
+    pub deadline: Millis,
 }
 
 /// How a session is read.

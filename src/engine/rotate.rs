@@ -1,5 +1,6 @@
 //! Giving a session another id.
 
+use super::read::touch;
 use super::{Engine, Key, NewToken, Position, Refusal, Reply, Weight};
 use crate::clock::Millis;
 use crate::limits;
@@ -33,8 +34,8 @@ struct Rotation<'r> {
 }
 
 impl Engine {
-    /// Gives a living session another id, and where `user` says so another user. Everything else
-    /// stays, the version too unless the user changes. The old id answers for `grace` more
+    /// Gives a living session another id, and where `user` says so another user; that is activity.
+    /// Everything else stays, the version too unless the user changes. The old id answers for `grace` more
     /// milliseconds, as the same session, and then no more.
     ///
     /// # Errors
@@ -107,6 +108,7 @@ impl Engine {
         if source.alias().is_some() {
             return Ok(None);
         }
+        let touch = touch(source.record().ok_or(Refusal::Gone)?, rotation.now);
         let state = source.state(app).ok_or(Refusal::Gone)?;
         let mut sealed = Vec::new();
         if !state.sealed.is_empty() {
@@ -123,6 +125,8 @@ impl Engine {
             ip: ip.as_deref(),
             data: &data,
             sealed: &sealed,
+            last_active: touch.last_active,
+            lag: touch.lag,
             writes: state.writes.saturating_add(renamed),
             ..state
         };

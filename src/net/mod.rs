@@ -1,7 +1,8 @@
-//! Doors: HTTP/1.1 and the three dialects, and the connections under them. Async lives here and in
+//! Doors: the binary protocol, HTTP/1.1 and its three dialects, and the connections under them. Async lives here and in
 //! `server`, nowhere else.
 
 pub mod back_session;
+pub mod binary;
 pub(crate) mod connection;
 mod exchange;
 pub mod http;

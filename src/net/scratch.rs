@@ -7,6 +7,7 @@ use bytes::BytesMut;
 
 use crate::clock::Millis;
 use crate::engine::Position;
+use crate::net::binary::Foreseen;
 use crate::net::http::date::DateCache;
 use crate::net::http::foresight::Foresight;
 use crate::net::http::response::Response;
@@ -28,6 +29,7 @@ thread_local! {
             inflated: Vec::new(),
             date: DateCache::new(Millis(0)),
             foresight: Foresight::default(),
+            foreseen: Vec::new(),
             parked: Vec::new(),
             held_up: Vec::new(),
         },
@@ -56,6 +58,8 @@ pub(super) struct Desk {
     pub(super) date: DateCache,
     /// What the rest of the buffer will ask for.
     pub(super) foresight: Foresight,
+    /// The same for frames: the reads at the front of the buffer.
+    pub(super) foreseen: Vec<Foreseen>,
     /// Connections whose replies wait for the log.
     parked: Vec<(Position, Waker)>,
     /// Connections whose next request waits because the log is backed up.

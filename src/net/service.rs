@@ -27,6 +27,8 @@ pub struct Service {
     pub log: LogWatch,
     /// Bytes that all connections hold for requests and replies that are not through.
     pub held: HeldBytes,
+    /// Drawn when the server started: another number means that it was started again.
+    pub run: u64,
     /// Raised once, when the server stops.
     pub stop: StopSignal,
 }
@@ -87,6 +89,7 @@ impl Service {
             access_log: false,
             log,
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         }
     }

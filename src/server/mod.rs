@@ -127,6 +127,7 @@ impl Server {
             access_log: config.access_log,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: drawn_run()?,
             stop: StopSignal::default(),
         });
         Ok(Self {
@@ -259,6 +260,11 @@ async fn accept_all(mut acceptor: Acceptor, workers: Arc<Workers>) {
     loop {
         workers.hand_over(acceptor.accept().await).await;
     }
+}
+
+/// The number of this run of the server.
+fn drawn_run() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::System("draw a number", io::Error::other(error)))
 }
 
 fn drawn_secret() -> Result<[u8; 32], StartError> {

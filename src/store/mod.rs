@@ -166,7 +166,10 @@ impl Store {
     pub(crate) fn lock(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
         let mut locked = self.lock_place(app, lookup, now);
         for _ in 0..ALIASES_FOLLOWED {
-            let Some(tag) = locked.alias() else { break };
+            // A handle is a public name, and an old one names nothing.
+            let (Some(tag), Lookup::Tag(_)) = (locked.alias(), lookup) else {
+                break;
+            };
             drop(locked);
             locked = self.lock_place(app, Lookup::Tag(tag), now);
             locked.by_old_id = true;

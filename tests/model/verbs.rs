@@ -253,6 +253,7 @@ impl Driver {
         let new = rotated.token.as_bytes().to_vec();
         self.twin.rotate(found, new.clone(), self.now + grace);
         let mut session = self.twin.sessions[found].clone();
+        session.touch(self.now);
         if !user.is_keep() {
             session.writes += 1;
             session.user = user.of(session.user.as_deref()).map(str::to_owned);
@@ -263,6 +264,7 @@ impl Driver {
             (session.version(), deadline)
         );
         self.twin.replace(found, session);
+        self.twin.note_active(found, self.now);
         self.tokens.push((app, new));
     }
 

@@ -77,6 +77,7 @@ impl Served {
             access_log: false,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -43,6 +43,7 @@ fn service() -> Service {
         access_log: false,
         log: LogWatch::memory_only(),
         held: HeldBytes::default(),
+            run: 1,
         stop: StopSignal::default(),
     }
 }
