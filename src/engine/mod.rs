@@ -15,6 +15,7 @@ mod read;
 mod recovery;
 mod request;
 mod rotate;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -22,12 +23,13 @@ pub use change_log::{ChangeLog, NoLog};
 pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
-pub use recovery::{BadReplay, Progress, Recovery};
+pub use recovery::{BadReplay, Progress, RecoveryOptions};
 pub use request::{
     Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,
     Refusal, Reply, Scope, Swept,
 };
 pub use rotate::Rotated;
+pub use snapshot::{Saving, SavingStep};
 
 pub use crate::log::{Unavailable, Weight};
 pub use crate::model::Position;
@@ -176,6 +178,12 @@ impl Engine {
     #[must_use]
     pub fn newest_epoch(&self) -> u32 {
         self.store.newest_epoch()
+    }
+
+    /// Waits until every kill of an app that has a position in the log is carried out, so that a walk
+    /// that begins thereafter does not show what it ended.
+    pub fn settle_kills(&self) {
+        self.store.settle();
     }
 
     /// Whether the log takes a change of this weight. A verb asks before it locks anything.

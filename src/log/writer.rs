@@ -114,6 +114,10 @@ impl Writer {
                 return self.rest_while_failed();
             }
         }
+        self.shared.status.set_safe(match self.durability {
+            Durability::Always | Durability::EverySecond => self.synced,
+            Durability::Os => self.written,
+        });
         self.look_after_spare(now);
         self.judge_room();
         self.wait()
