@@ -50,10 +50,15 @@ impl Output {
     /// Makes the file safe and gives it its name.
     pub(super) fn finish(self) -> Result<(), Failure> {
         let system = |verb, error: io::Error| Failure::system(verb, &self.path, &error);
-        self.file.sync_all().map_err(|error| system("write", error))?;
-        rename_to_new(&self.under_way, &self.path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(&self.path),
-            _ => system("name", error),
+        self.file
+            .sync_all()
+            .map_err(|error| system("write", error))?;
+        rename_to_new(&self.under_way, &self.path).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                exists(&self.path)
+            } else {
+                system("name", error)
+            }
         })?;
         sync_names(&self.path).map_err(|error| system("write", error))
     }

@@ -18,6 +18,7 @@ pub(super) fn superfluous(files: &[FileName]) -> (Vec<FileName>, Vec<FileName>) 
             | FileName::Torn(_)
             | FileName::Spare
             | FileName::SnapshotTmp
+            | FileName::KeyTmp
             | FileName::Unknown => None,
         })
         .collect();

@@ -33,7 +33,9 @@ impl Inventory {
                 FileName::Segment(number) => {
                     inventory.segments.insert(number);
                 }
-                name @ (FileName::Spare | FileName::SnapshotTmp) => inventory.temporary.push(name),
+                name @ (FileName::Spare | FileName::SnapshotTmp | FileName::KeyTmp) => {
+                    inventory.temporary.push(name)
+                }
                 FileName::Lock
                 | FileName::Key
                 | FileName::AdminSocket
