@@ -55,6 +55,10 @@ impl ChangeLog for Log {
         Some(Self::append(self, change))
     }
 
+    fn append_together(&self, changes: &[Change<'_>]) -> Option<Position> {
+        Some(Self::append_together(self, changes))
+    }
+
     fn admit(&self, weight: Weight) -> Result<(), Unavailable> {
         Self::admit(self, weight)
     }

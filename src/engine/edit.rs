@@ -171,7 +171,9 @@ fn change<'e>(
     let reads = base.reads.saturating_add(u64::from(edit.count_read));
     let content_changed = data.is_some() || !edit.user.is_keep() || !edit.ip.is_keep();
     let life = edit.life.of(record.life());
-    if !content_changed && life.is_none() {
+    // Touches reach the log by their activity, so a read that is none is a change like others.
+    let is_touch = edit.touch || !edit.count_read;
+    if !content_changed && life.is_none() && is_touch {
         return Change::Touch(TouchChange { reads, ..base });
     }
     Change::Update(UpdateChange {

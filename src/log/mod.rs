@@ -134,9 +134,19 @@ impl Log {
     /// Takes a change down in memory and says where it stands. Always succeeds, never waits; whoever
     /// holds the lock of the change's session may call it. Ask [`Log::admit`] before that lock.
     pub fn append(&self, change: &Change<'_>) -> Position {
+        self.append_together(std::slice::from_ref(change))
+    }
+
+    /// The same for several changes, of which a crash takes all or none: two at most, so that they fit
+    /// a block.
+    pub fn append_together(&self, changes: &[Change<'_>]) -> Position {
+        debug_assert!(
+            changes.len() <= 2,
+            "a block holds what was open and two records"
+        );
         let shared = &*self.shared;
         let mut queue = shared.queue();
-        let appended = queue.append(change, || shared.around.clock.now());
+        let appended = queue.append(changes, || shared.around.clock.now());
         shared.status.appended(appended.position, appended.bytes);
         drop(queue);
         if appended.wake {

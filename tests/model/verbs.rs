@@ -44,7 +44,9 @@ impl Driver {
             reads: 1,
             writes: 1,
             members,
+            trail: Vec::new(),
         };
+        session.written_down(self.now);
         let data = session.data();
         let new = NewSession {
             app: Self::name(app),
@@ -120,6 +122,7 @@ impl Driver {
             let session = &mut self.twin.sessions[found];
             session.touch(self.now);
             session.reads += 1;
+            session.touched(self.now);
             (expected.last, expected.deadline) =
                 (session.last, session.deadline().min(Millis::NEVER.0));
             self.twin.note_active(found, self.now);
@@ -258,6 +261,7 @@ impl Driver {
             session.writes += 1;
             session.user = user.of(session.user.as_deref()).map(str::to_owned);
         }
+        session.written_down(self.now);
         let deadline = session.deadline().min(Millis::NEVER.0);
         assert_eq!(
             (rotated.version, rotated.deadline.0),
@@ -291,6 +295,7 @@ impl Driver {
 }
 
 fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u32>, now: u64) {
+    let writes = session.writes;
     match edit.data {
         DataEdit::Keep => {}
         DataEdit::Replace(..) => session.members = vec![("z".to_owned(), 9)],
@@ -327,5 +332,19 @@ fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u
             session.life.idle = idle.unwrap_or(session.life.idle);
             session.life.until = until.unwrap_or(session.life.until);
         }
+    }
+    let same_life = matches!(
+        edit.life,
+        LifeEdit::Keep
+            | LifeEdit::Limits {
+                idle: None,
+                until: None
+            }
+    );
+    let changed = !same_life || session.writes > writes;
+    if !changed && (edit.touch || !edit.count_read) {
+        session.touched(now);
+    } else {
+        session.written_down(now);
     }
 }
