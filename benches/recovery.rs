@@ -10,6 +10,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "a benchmark"
 )]

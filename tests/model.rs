@@ -15,6 +15,7 @@
 #[path = "model/driver.rs"]
 mod driver;
 #[path = "model/durable.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod durable;
 #[path = "fault_disk/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]

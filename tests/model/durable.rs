@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use cloakroom::clock::{ManualClock, Millis};
 use cloakroom::engine::{Engine, OsRandomness, RecoveryOptions, Saving, SavingStep};
+use cloakroom::log::disk::Disk;
 use cloakroom::log::key::KeyId;
-use cloakroom::log::{
-    Durability, Log, LogConfig, Recovered, Recovery, SnapshotError, Surroundings, Writer,
-};
+use cloakroom::log::name::FileName;
+use cloakroom::log::{Durability, Log, LogConfig, Recovered, Recovery, Surroundings, Writer};
 use cloakroom::model::Position;
 
 use crate::fault_disk::{CutRules, Dice, FaultDisk};
@@ -37,6 +37,7 @@ pub(crate) struct Durable {
     writer: Writer,
     saving: Option<Saving>,
     durability: Durability,
+    recovered: Recovered,
     published: Arc<Mutex<Position>>,
     /// Snapshots taken, for the test to know that there were some.
     pub(crate) snapshots: u64,
@@ -45,17 +46,11 @@ pub(crate) struct Durable {
 impl Durable {
     /// Begins in an empty directory.
     pub(crate) fn new(engine: Engine, now: u64, durability: Durability) -> (Engine, Self) {
-        let (engine, durable, _) = Self::open(FaultDisk::new(), engine, now, durability);
-        (engine, durable)
+        Self::open(FaultDisk::new(), engine, now, durability)
     }
 
     /// Recovers what is on `disk` into `engine` and goes on behind it.
-    fn open(
-        disk: FaultDisk,
-        engine: Engine,
-        now: u64,
-        durability: Durability,
-    ) -> (Engine, Self, Recovered) {
+    fn open(disk: FaultDisk, engine: Engine, now: u64, durability: Durability) -> (Engine, Self) {
         let recovery = Recovery::begin(Arc::new(disk.clone()), KEY).unwrap();
         let how = RecoveryOptions {
             now: Millis(now),
@@ -86,10 +81,11 @@ impl Durable {
             writer,
             saving: None,
             durability,
+            recovered,
             published,
             snapshots: 0,
         };
-        (engine, durable, recovered)
+        (engine, durable)
     }
 
     /// The newest position that a change has got.
@@ -115,8 +111,25 @@ impl Durable {
         assert_eq!(*self.published.lock().unwrap(), self.log.head());
     }
 
-    /// Goes on with a snapshot, or begins one.
-    pub(crate) fn save(&mut self, engine: &Engine) {
+    /// The number of the newest snapshot.
+    pub(crate) fn newest_snapshot(&self) -> u64 {
+        self.log.last_snapshot().number
+    }
+
+    /// The number of the snapshot that the sessions came from; 0 for none.
+    pub(crate) fn recovered_from(&self) -> u64 {
+        self.recovered.snapshot.unwrap_or(0)
+    }
+
+    /// Gives a snapshot another name, so that nobody takes it for one.
+    pub(crate) fn move_aside(&self, number: u64) {
+        let name = FileName::Snapshot(number).text();
+        self.disk.rename(&name, "aside").unwrap();
+        self.disk.sync_names().unwrap();
+    }
+
+    /// Goes on with a snapshot, or begins one. True: it is complete.
+    pub(crate) fn save(&mut self, engine: &Engine) -> bool {
         let saving = match self.saving.take() {
             Some(saving) => Ok(saving),
             None => Saving::begin(&self.log),
@@ -126,9 +139,14 @@ impl Durable {
             Ok((saving, step))
         });
         match stepped {
-            Ok((_, SavingStep::Done(_))) => self.snapshots += 1,
-            Ok((saving, SavingStep::More | SavingStep::Wait)) => self.saving = Some(saving),
-            Err(SnapshotError::Overtaken) => {}
+            Ok((_, SavingStep::Done(_))) => {
+                self.snapshots += 1;
+                true
+            }
+            Ok((saving, SavingStep::More | SavingStep::Wait)) => {
+                self.saving = Some(saving);
+                false
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -157,14 +175,15 @@ impl Durable {
                 self.disk.cut().image(CutRules::JOURNALED, &mut dice)
             }
         };
-        let (engine, durable, recovered) = Self::open(disk, fresh, now, self.durability);
+        let (engine, durable) = Self::open(disk, fresh, now, self.durability);
+        let last = durable.recovered.last;
         if end != End::PowerCut || self.durability == Durability::Always {
-            assert!(recovered.last >= reached, "lost what was acknowledged");
+            assert!(last >= reached, "lost what was acknowledged");
         }
         let durable = Self {
             snapshots: self.snapshots,
             ..durable
         };
-        (engine, durable, recovered.last)
+        (engine, durable, last)
     }
 }

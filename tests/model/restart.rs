@@ -55,7 +55,7 @@ impl Driver {
                 let end = self.end();
                 self.restart(end);
             }
-            _ => durable.save(&self.engine),
+            _ => drop(durable.save(&self.engine)),
         }
     }
 
@@ -68,7 +68,7 @@ impl Driver {
     }
 
     fn is_synced_at_once(&self) -> bool {
-        self.seed % 3 == 0
+        self.seed.is_multiple_of(3)
     }
 
     /// A stop loses nothing; the run is over. Answers how many restarts and snapshots there were.
