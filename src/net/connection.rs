@@ -17,7 +17,7 @@ use crate::net::stream::{Peer, Stream};
 use crate::net::timer::{Timer, Waiting};
 
 /// A connection from its accept to its close. It is done when it is closed.
-pub(crate) struct Connection<E> {
+pub(super) struct Connection<E> {
     stream: Stream,
     peer: Peer,
     service: Arc<Service>,
@@ -51,7 +51,7 @@ enum Rest {
 impl<E: Exchange> Connection<E> {
     /// A connection over an accepted socket that speaks what `exchange` does. To be made on the thread
     /// that will run it.
-    pub(crate) fn new(stream: Stream, peer: Peer, exchange: E, service: Arc<Service>) -> Self {
+    pub(super) fn new(stream: Stream, peer: Peer, exchange: E, service: Arc<Service>) -> Self {
         Self {
             stream,
             peer,

@@ -3,7 +3,7 @@
 
 pub mod back_session;
 pub mod binary;
-pub(crate) mod connection;
+mod connection;
 mod exchange;
 pub mod http;
 pub mod listener;

@@ -151,7 +151,7 @@ impl BinaryExchange {
             .collect();
         engine.warm(&located, Ahead::Replies);
         let mut page = wire::SessionsBuffer::default();
-        for key in many.keys.iter().map(|k| self::key(&k)) {
+        for key in many.keys.iter().map(|one| key(&one)) {
             if !page.fits(LARGEST_SESSION) {
                 let length =
                     engine.read(turn.now, app, key, Read::Peek, |v| shown(v).encoded_len());
