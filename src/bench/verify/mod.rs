@@ -67,6 +67,8 @@ struct History {
 pub(in crate::bench) enum Outcome {
     /// A get showed this; `None` when the reply could not be understood.
     Shown(Option<Contents>),
+    /// A touch was accepted.
+    Touched,
     /// A set was accepted.
     Written,
     /// A kill was accepted.
@@ -214,6 +216,10 @@ impl Ledger {
                     Some(contents) => check.contents(history, &ended.expectation, &contents),
                     None => check.report(Violation::Unreadable, String::new),
                 }
+            }
+            Outcome::Touched => {
+                history.used(life, ended.sent, latest);
+                check.must_be_there(ended.expectation.gone);
             }
             Outcome::Written => {
                 history.used(life, ended.sent, latest);

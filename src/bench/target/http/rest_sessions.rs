@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use crate::bench::target::http::{self, HttpSettings, Prepared};
-use crate::bench::target::template::VALUE_DIGITS;
-use crate::bench::target::{Contents, Frame, Meaning, SLOTS, Verb};
+use crate::bench::target::http::{self, Prepared, bare, with_json};
+use crate::bench::target::{Contents, Frame, Meaning, SLOTS, TargetSettings, Verb};
 
 /// Seconds that a session lives when its create names none.
 pub(super) const TTL: u64 = 7_200;
@@ -12,7 +11,7 @@ pub(super) const TTL: u64 = 7_200;
 /// Members of `d` that marks are written to.
 const MARKS: [&str; SLOTS] = ["m0", "m1", "m2", "m3"];
 
-pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
+pub(super) fn prepare(settings: &TargetSettings) -> Prepared {
     let app = &settings.app;
     let ttl = settings
         .ttl
@@ -23,19 +22,18 @@ pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
     let object = settings.object();
     let marked = |name: &&str| {
         let body = settings.object_with_mark(name);
-        let length = body.len() - "{value}".len() + VALUE_DIGITS;
-        settings.with_json(&set, &body, length)
+        with_json(settings, &set, &body)
     };
     Prepared {
         create: if settings.data_bytes == 0 {
-            settings.bare(&create)
+            bare(settings, &create)
         } else {
-            settings.with_json(&create, &object, object.len())
+            with_json(settings, &create, &object)
         },
-        get: settings.bare(&format!("GET /{app}/get/{{token}}")),
-        set: settings.with_json(&set, &object, object.len()),
+        get: bare(settings, &format!("GET /{app}/get/{{token}}")),
+        set: with_json(settings, &set, &object),
         marked_sets: MARKS.iter().map(marked).collect(),
-        kill: settings.bare(&format!("DELETE /{app}/kill/{{token}}")),
+        kill: bare(settings, &format!("DELETE /{app}/kill/{{token}}")),
     }
 }
 
@@ -46,8 +44,10 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
             Meaning::Missing
         }
         (Verb::Kill, 200, _) => Meaning::Killed,
-        (Verb::Get | Verb::Set | Verb::Fetch, 200, _) => Meaning::Served,
-        (Verb::Get | Verb::Set | Verb::Kill | Verb::Fetch, status, _) => Meaning::Refused(status),
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Fetch, 200, _) => Meaning::Served,
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Kill | Verb::Fetch, status, _) => {
+            http::refused(status)
+        }
     }
 }
 

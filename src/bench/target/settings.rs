@@ -1,0 +1,45 @@
+//! What the requests of all targets are made of.
+
+use crate::bench::target::http::Dialect;
+
+/// Choices of the command line that shape requests.
+#[derive(Clone, Debug)]
+pub(in crate::bench) struct TargetSettings {
+    /// Which of the HTTP services.
+    pub(in crate::bench) dialect: Dialect,
+    /// Value of HTTP's `Host` field.
+    pub(in crate::bench) host: String,
+    /// App of the sessions, where there are apps.
+    pub(in crate::bench) app: String,
+    /// Path of HTTP's [`Verb::Fetch`](crate::bench::target::Verb::Fetch).
+    pub(in crate::bench) path: String,
+    /// Bytes of a session's data.
+    pub(in crate::bench) data_bytes: usize,
+    /// Life of a session in seconds, where it is not the service's own.
+    pub(in crate::bench) ttl: Option<u64>,
+}
+
+impl TargetSettings {
+    /// A JSON object of `data_bytes` bytes with one member `d`; nothing when there are to be none.
+    pub(super) fn data(&self) -> String {
+        if self.data_bytes == 0 {
+            String::new()
+        } else {
+            self.object()
+        }
+    }
+
+    /// A JSON object of `data_bytes` bytes with one member `d`, or the smallest such object.
+    pub(super) fn object(&self) -> String {
+        const FRAME: usize = r#"{"d":""}"#.len();
+        let filler = "x".repeat(self.data_bytes.saturating_sub(FRAME));
+        format!(r#"{{"d":"{filler}"}}"#)
+    }
+
+    /// The same with one more member, whose value is a hole.
+    pub(super) fn object_with_mark(&self, name: &str) -> String {
+        let object = self.object();
+        let members = object.strip_suffix('}').unwrap_or_default();
+        format!(r#"{members},"{name}":"{{value}}"}}"#)
+    }
+}
