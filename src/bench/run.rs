@@ -157,6 +157,7 @@ fn measure(args: &Args) -> Result<Outcome, Failure> {
     let report = Report {
         args,
         machine: Machine::here(),
+        durability: (args.durability.clone()).or_else(|| setting.target.durability()),
         nanos: end.saturating_sub(watched.window_from).max(1),
         recorder,
         server: watched.server.zip(empty).zip(preloaded).map(
@@ -215,6 +216,7 @@ fn first_states(args: &Args, setting: &Setting) -> Result<Vec<State>, Failure> {
                 recorder: Recorder::new(false)?,
                 next_user: thread as u64,
                 user_step: args.threads as u64,
+                number: 0,
                 requests_left: None,
                 keep_created: true,
                 create_trouble: None,

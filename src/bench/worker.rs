@@ -47,6 +47,8 @@ pub(super) struct State {
     /// Number of the next user, and by how much it grows.
     pub(super) next_user: u64,
     pub(super) user_step: u64,
+    /// Number of the last request.
+    pub(super) number: u32,
     /// Requests of the window that may still be sent; `None` when time ends the window.
     pub(super) requests_left: Option<u64>,
     /// Keep the tokens of created sessions.
@@ -158,6 +160,7 @@ impl Worker {
             }
             Verb::Fetch => {}
         }
+        state.number = state.number.wrapping_add(1);
         let awaited = self.with_request(state, step, user, now, |request| {
             self.target.write(request, out)
         });
@@ -182,6 +185,7 @@ impl Worker {
         now: u64,
         write: impl FnOnce(&Request<'_>) -> R,
     ) -> R {
+        let number = state.number;
         let chosen = match step.verb {
             Verb::Create => self.target.chosen_token(user),
             Verb::Get | Verb::Touch | Verb::Set | Verb::Kill | Verb::Fetch => None,
@@ -197,6 +201,7 @@ impl Worker {
             user,
             mark: step.mark,
             now: self.stopwatch.unix_seconds(now),
+            number,
         })
     }
 
@@ -222,6 +227,7 @@ impl Worker {
                     flight.shown = self.target.contents(&reply.frame.body);
                 }
                 let (step, user) = (flight.step, flight.user);
+                state.number = state.number.wrapping_add(1);
                 flight.awaited = self.with_request(state, step, user, now, |request| {
                     let frame = &reply.frame;
                     self.target.go_on(request, flight.awaited, frame, out)

@@ -99,7 +99,8 @@ pub struct Args {
     /// it. Exit status 1 when something is wrong. Takes its time; do not measure with it
     #[arg(long)]
     pub(super) verify: bool,
-    /// What the server was told about durability, for the report, as 'AOF everysec'
+    /// What the server was told about durability, for the report, as 'AOF everysec' [default: what
+    /// it says itself, where it does]
     #[arg(long, value_name = "TEXT")]
     pub(super) durability: Option<String>,
     /// Exit with status 1 when this holds: 'p99>2ms' (any percentile), 'max>50ms', 'errors>0',

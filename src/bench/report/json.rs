@@ -73,7 +73,7 @@ fn parameters(report: &Report<'_>) -> Value {
         "keys": args.keys.to_string(),
         "burst": args.burst,
         "reads": args.reads,
-        "durability": args.durability,
+        "durability": report.durability,
         "app": args.app,
         "path": args.path,
         "connections": args.connections,

@@ -26,6 +26,8 @@ pub(super) struct ServerCost {
 pub(super) struct Report<'a> {
     pub(super) args: &'a Args,
     pub(super) machine: Machine,
+    /// What acknowledgements of the server survive, as the command line or the server itself says.
+    pub(super) durability: Option<String>,
     pub(super) recorder: Recorder,
     /// Nanoseconds in which requests were counted.
     pub(super) nanos: u64,

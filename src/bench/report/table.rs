@@ -114,7 +114,7 @@ fn write_conditions(report: &Report<'_>, out: &mut String) -> fmt::Result {
         | Workload::Url
         | Workload::Idle => writeln!(out)?,
     }
-    if let Some(durability) = &args.durability {
+    if let Some(durability) = &report.durability {
         writeln!(out, "durability of the server as told: {durability}")?;
     }
     writeln!(out, "{}", report.machine.line())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
+use crate::bench::target::cloakroom::CloakroomTarget;
 use crate::bench::target::echo::EchoTarget;
 use crate::bench::target::http::HttpTarget;
 use crate::bench::target::memcached::MemcachedTarget;
@@ -13,6 +14,8 @@ use crate::bench::target::{Target, TargetSettings, Verb};
 /// What is put under load.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(in crate::bench) enum Kind {
+    /// cloakroom by its binary protocol
+    Cloakroom,
     /// HTTP: cloakroom, or one of the services whose dialects it speaks (--dialect)
     Http,
     /// Redis or Valkey, with the commands of redis-sessions: HMGET, then MULTI to EXEC
@@ -32,6 +35,7 @@ pub(in crate::bench) enum Kind {
 impl Kind {
     pub(in crate::bench) fn name(self) -> &'static str {
         match self {
+            Self::Cloakroom => "cloakroom",
             Self::Http => "http",
             Self::Redis => "redis",
             Self::RedisScript => "redis-script",
@@ -45,6 +49,7 @@ impl Kind {
     /// How its URLs begin.
     pub(in crate::bench) fn scheme(self) -> &'static str {
         match self {
+            Self::Cloakroom => "cloakroom",
             Self::Http => "http",
             Self::Redis | Self::RedisScript | Self::RedisGet => "redis",
             Self::Memcached => "memcached",
@@ -55,6 +60,7 @@ impl Kind {
     /// Where it listens when nobody says otherwise.
     pub(in crate::bench) fn default_address(self) -> &'static str {
         match self {
+            Self::Cloakroom => "127.0.0.1:7070",
             Self::Http => "127.0.0.1:7080",
             Self::Redis | Self::RedisScript | Self::RedisGet => "127.0.0.1:6379",
             Self::Memcached => "127.0.0.1:11211",
@@ -66,20 +72,25 @@ impl Kind {
     pub(in crate::bench) fn lacks(self, verb: Verb) -> bool {
         match self {
             Self::Http | Self::Redis | Self::RedisScript => verb == Verb::Touch,
-            Self::RedisGet | Self::Memcached | Self::EchoTokio | Self::EchoEpoll => false,
+            Self::Cloakroom
+            | Self::RedisGet
+            | Self::Memcached
+            | Self::EchoTokio
+            | Self::EchoEpoll => false,
         }
     }
 
     /// Replies show enough to be verified.
     pub(in crate::bench) fn can_be_verified(self) -> bool {
         match self {
-            Self::Http | Self::Redis | Self::RedisScript => true,
+            Self::Cloakroom | Self::Http | Self::Redis | Self::RedisScript => true,
             Self::RedisGet | Self::Memcached | Self::EchoTokio | Self::EchoEpoll => false,
         }
     }
 
     pub(in crate::bench) fn target(self, settings: &TargetSettings) -> Arc<dyn Target> {
         match self {
+            Self::Cloakroom => Arc::new(CloakroomTarget::new(settings)),
             Self::Http => Arc::new(HttpTarget::new(settings)),
             Self::Redis => Arc::new(RoundTripsTarget::new(settings)),
             Self::RedisScript => Arc::new(ScriptTarget::new(settings)),

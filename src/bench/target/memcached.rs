@@ -45,6 +45,10 @@ impl MemcachedTarget {
 }
 
 impl Target for MemcachedTarget {
+    fn durability(&self) -> Option<String> {
+        Some("memory-only".to_owned())
+    }
+
     fn chosen_token(&self, user: u64) -> Option<ChosenToken> {
         Some(chosen::token(user))
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 mod chosen;
+mod cloakroom;
 mod echo;
 pub(super) mod http;
 mod kind;
@@ -96,6 +97,8 @@ pub(super) struct Request<'a> {
     pub(super) mark: Option<Mark>,
     /// Seconds since 1970, for protocols whose callers keep the time.
     pub(super) now: u64,
+    /// Counts the requests of a thread, for protocols that number them.
+    pub(super) number: u32,
 }
 
 /// What a request waits for.
@@ -108,6 +111,8 @@ pub(super) struct Awaited {
     pub(super) replies: u8,
     /// When the request was written, in seconds since 1970.
     pub(super) now: u64,
+    /// The number of the request.
+    pub(super) number: u32,
 }
 
 impl Awaited {
@@ -118,6 +123,7 @@ impl Awaited {
             stage: 0,
             replies: 1,
             now: request.now,
+            number: request.number,
         }
     }
 
@@ -128,6 +134,7 @@ impl Awaited {
             stage: 0,
             replies: 1,
             now: 0,
+            number: 0,
         }
     }
 }
@@ -168,9 +175,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A short word: letters, digits and underscores of the start of an error, at most 16.
+/// A short word: letters, digits and underscores of the start of an error, at most 24.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct Word([u8; 16]);
+pub(super) struct Word([u8; 24]);
 
 impl Word {
     pub(super) fn of(text: &[u8]) -> Self {
@@ -262,6 +269,11 @@ pub(super) trait Target: Send + Sync {
     /// When the server does not let this connection work, as a sentence.
     fn greeted(&self, _number: usize, _frame: &Frame<'_>) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What the server has said in its greeting about what its acknowledgements survive.
+    fn durability(&self) -> Option<String> {
+        None
     }
 
     /// The token of the session that this user creates; `None` where the server chooses it.

@@ -1,6 +1,29 @@
 //! What the requests of all targets are made of.
 
+use serde_json::Value;
+
+use crate::bench::target::SLOTS;
 use crate::bench::target::http::Dialect;
+
+/// Members of JSON data that marks are written to.
+pub(super) const MARKS: [&str; SLOTS] = ["m0", "m1", "m2", "m3"];
+
+/// The marks in JSON data, which may be empty; `None` when it is no JSON.
+pub(super) fn marks_in(data: &[u8]) -> Option<[u32; SLOTS]> {
+    let data: Value = match data {
+        [] => Value::Null,
+        text => serde_json::from_slice(text).ok()?,
+    };
+    Some(MARKS.map(|name| mark_value(data.get(name))))
+}
+
+/// The value of a mark as it was written by a template; 0 when there is none.
+pub(super) fn mark_value(value: Option<&Value>) -> u32 {
+    value
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
+}
 
 /// Choices of the command line that shape requests.
 #[derive(Clone, Debug)]

@@ -3,6 +3,8 @@
 //! What fills a hole has the same length every time, so that lengths inside of a request can be
 //! prepared as well.
 
+use std::ops::Range;
+
 use crate::bench::target::Request;
 
 /// A piece of a prepared request.
@@ -52,6 +54,8 @@ impl Hole {
 
 /// Digits of a user's number.
 pub(super) const USER_DIGITS: usize = 12;
+/// Bytes of a user's name.
+const NAME_BYTES: usize = 4 + USER_DIGITS;
 /// Digits of a mark's value and of seconds since 1970.
 const DIGITS: usize = 10;
 /// Three of 100 to 255 behind `10`, with dots.
@@ -108,7 +112,7 @@ impl Template {
                 Hole::Owner => {
                     out.extend_from_slice(request.token.get(..USER_DIGITS).unwrap_or_default());
                 }
-                Hole::Address => push_address(out, request.user),
+                Hole::Address => out.extend_from_slice(&address(request.user)),
                 Hole::Value => {
                     let value = request.mark.map_or(0, |m| m.value);
                     push_digits(out, u64::from(value), DIGITS);
@@ -128,19 +132,34 @@ fn push_digits(out: &mut Vec<u8>, number: u64, digits: usize) {
     out.extend_from_slice(text);
 }
 
-fn push_address(out: &mut Vec<u8>, user: u64) {
-    out.extend_from_slice(b"10");
-    let mut text = itoa::Buffer::new();
-    for divisor in [OCTETS * OCTETS, OCTETS, 1] {
-        out.push(b'.');
-        let octet = 100 + user / divisor % OCTETS;
-        out.extend_from_slice(text.format(octet).as_bytes());
+/// An IPv4 address of the user: `10` and three parts of three digits.
+pub(super) fn address(user: u64) -> [u8; ADDRESS_BYTES] {
+    let mut text = *b"10.100.100.100";
+    for (part, divisor) in [(3, OCTETS * OCTETS), (7, OCTETS), (11, 1)] {
+        write_digits(&mut text, part..part + 3, 100 + user / divisor % OCTETS);
+    }
+    text
+}
+
+/// The name of the user.
+pub(super) fn user_name(user: u64) -> [u8; NAME_BYTES] {
+    let mut text = *b"user000000000000";
+    write_digits(&mut text, NAME_BYTES - USER_DIGITS..NAME_BYTES, user);
+    text
+}
+
+/// The last digits of the number, as many as there are places.
+fn write_digits(text: &mut [u8], places: Range<usize>, number: u64) {
+    let mut rest = number;
+    for place in text.get_mut(places).into_iter().flatten().rev() {
+        *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Template;
+    use super::{Template, user_name};
     use crate::bench::target::{Mark, Request, Verb};
 
     #[test]
@@ -155,6 +174,7 @@ mod tests {
                 user,
                 mark: Some(Mark { slot: 0, value: 17 }),
                 now: 1_795_176_443,
+                number: 0,
             };
             out.clear();
             template.write(&request, &mut out);
@@ -163,6 +183,7 @@ mod tests {
                 let text = "000016909060 of 10.170.227.164: 123456789012abc=0000000017{} \
                             123456789012@1795176443 {1795176500\n";
                 assert_eq!(String::from_utf8(out.clone()).unwrap(), text);
+                assert_eq!(&user_name(user), b"user000016909060");
             }
         }
     }

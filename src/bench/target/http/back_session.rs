@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::bench::target::http::{self, Prepared, bare, with_json};
+use crate::bench::target::settings::mark_value;
 use crate::bench::target::{Contents, Frame, Meaning, SLOTS, TargetSettings, Verb};
 
 /// Seconds that a session lives from its create, unless `SESSION_EXP_SEC` says otherwise: 365 days.
@@ -52,6 +53,6 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let attributes = body.as_object()?;
     Some(Contents {
         reads: None,
-        slots: MARKS.map(|name| http::mark_value(attributes.get(name))),
+        slots: MARKS.map(|name| mark_value(attributes.get(name))),
     })
 }

@@ -168,14 +168,6 @@ fn text_member<'b>(body: &'b [u8], name: &str) -> Option<&'b [u8]> {
     after.get(..end)
 }
 
-/// The value of a mark as it was written by a template; 0 when there is none.
-fn mark_value(value: Option<&serde_json::Value>) -> u32 {
-    value
-        .and_then(serde_json::Value::as_str)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
-}
-
 /// The reply to a create whose body carries the token under `name`.
 fn created<'f>(frame: &'f Frame<'_>, name: &str) -> Meaning<'f> {
     match frame.status {

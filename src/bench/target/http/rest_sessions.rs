@@ -3,13 +3,11 @@
 use serde_json::Value;
 
 use crate::bench::target::http::{self, Prepared, bare, with_json};
-use crate::bench::target::{Contents, Frame, Meaning, SLOTS, TargetSettings, Verb};
+use crate::bench::target::settings::{MARKS, mark_value};
+use crate::bench::target::{Contents, Frame, Meaning, TargetSettings, Verb};
 
 /// Seconds that a session lives when its create names none.
 pub(super) const TTL: u64 = 7_200;
-
-/// Members of `d` that marks are written to.
-const MARKS: [&str; SLOTS] = ["m0", "m1", "m2", "m3"];
 
 pub(super) fn prepare(settings: &TargetSettings) -> Prepared {
     let app = &settings.app;
@@ -55,6 +53,6 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let data = body.get("d");
     Some(Contents {
         reads: Some(body.get("r")?.as_u64()?),
-        slots: MARKS.map(|name| http::mark_value(data.and_then(|d| d.get(name)))),
+        slots: MARKS.map(|name| mark_value(data.and_then(|d| d.get(name)))),
     })
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::bench::target::http::{self, Prepared, bare, with_json};
+use crate::bench::target::settings::mark_value;
 use crate::bench::target::{Contents, Frame, Meaning, TargetSettings, Verb};
 
 /// Seconds without use that a session lives: 180 days.
@@ -55,7 +56,7 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let extra = body.get("data")?.get("extra")?;
     let mut contents = Contents::default();
     if let Some(first) = contents.slots.first_mut() {
-        *first = http::mark_value(extra.get(MARK));
+        *first = mark_value(extra.get(MARK));
     }
     Some(contents)
 }

@@ -12,20 +12,16 @@ pub(in crate::bench) use script::ScriptTarget;
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use crate::bench::stopwatch::SECOND;
 use crate::bench::target::redis::resp::{elements, end_of_value, integer};
+use crate::bench::target::settings::marks_in;
 use crate::bench::target::{Awaited, Contents, Frame, Life, Malformed, Meaning, Refusal, Reply};
-use crate::bench::target::{SLOTS, TargetSettings, Word};
+use crate::bench::target::{TargetSettings, Word};
 
 /// Seconds that a session lives when the command line says nothing: the default of redis-sessions.
 const TTL: u64 = 7_200;
 /// Seconds of the longest life, so that every moment of the end has ten digits.
 const LONGEST_TTL: u64 = 1_000_000_000;
-
-/// Members of the data that marks are written to.
-const MARKS: [&str; SLOTS] = ["m0", "m1", "m2", "m3"];
 
 fn ttl(settings: &TargetSettings) -> u64 {
     settings.ttl.unwrap_or(TTL).min(LONGEST_TTL)
@@ -69,6 +65,23 @@ fn refusal(body: &[u8]) -> Option<Meaning<'static>> {
     Some(Meaning::Refused(Refusal::Word(Word::of(text))))
 }
 
+/// Asks what survives a crash; the reply is for [`durability`].
+const ASK_DURABILITY: &[u8] = b"*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$7\r\nappend*\r\n";
+
+/// What the settings `appendonly` and `appendfsync` say; `None` where they may not be read.
+fn durability(settings: &[u8]) -> Option<String> {
+    let value = |name: &str| {
+        let mut elements = elements(settings).flatten();
+        elements.find(|element| *element == name.as_bytes())?;
+        let value = elements.next()?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    };
+    match value("appendonly")?.as_str() {
+        "yes" => Some(format!("AOF {}", value("appendfsync")?)),
+        _ => Some("no AOF".to_owned()),
+    }
+}
+
 /// A missing text or array, or an array whose first element is missing.
 fn is_missing(body: &[u8]) -> bool {
     body.starts_with(b"$-1") || body.starts_with(b"*-1") || elements(body).next() == Some(None)
@@ -78,15 +91,10 @@ fn is_missing(body: &[u8]) -> bool {
 fn contents(fields: &[u8]) -> Option<Contents> {
     let mut fields = elements(fields);
     let reads = integer(fields.nth(1)?);
-    let data = fields.nth(2)?;
-    let data: Value = match data {
-        Some(text) => serde_json::from_slice(text).ok()?,
-        None => Value::Null,
-    };
-    let mark = |name| data.get(name)?.as_str()?.parse().ok();
+    let data = fields.nth(2)?.unwrap_or_default();
     Some(Contents {
         reads: Some(reads),
-        slots: MARKS.map(|name| mark(name).unwrap_or(0)),
+        slots: marks_in(data)?,
     })
 }
 

@@ -1,5 +1,7 @@
 //! Plain GET and SET of one value: no counter, no index, no merge. The least that Redis can do.
 
+use std::sync::OnceLock;
+
 use crate::bench::stopwatch::SECOND;
 use crate::bench::target::chosen;
 use crate::bench::target::redis::resp::command;
@@ -17,6 +19,7 @@ pub(in crate::bench) struct PlainTarget {
     set: Template,
     kill: Template,
     ping: Template,
+    durability: OnceLock<Option<String>>,
 }
 
 impl PlainTarget {
@@ -33,11 +36,27 @@ impl PlainTarget {
             set: command(&["SET", &key, &data, "EX", &seconds, "XX"]),
             kill: command(&["DEL", &key]),
             ping: command(&["PING"]),
+            durability: OnceLock::new(),
         }
     }
 }
 
 impl Target for PlainTarget {
+    fn greet(&self, out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(redis::ASK_DURABILITY);
+        1
+    }
+
+    fn greeted(&self, _number: usize, frame: &Frame<'_>) -> Result<(), String> {
+        self.durability
+            .get_or_init(|| redis::durability(&frame.body));
+        Ok(())
+    }
+
+    fn durability(&self) -> Option<String> {
+        self.durability.get().cloned().flatten()
+    }
+
     fn chosen_token(&self, user: u64) -> Option<ChosenToken> {
         Some(chosen::token(user))
     }

@@ -166,6 +166,7 @@ mod tests {
             user: 0,
             mark: None,
             now: 1_795_176_443,
+            number: 0,
         };
         let mut out = Vec::new();
         command(&["GET", "a:{token}", "{now}"]).write(&request, &mut out);

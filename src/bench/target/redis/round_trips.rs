@@ -3,12 +3,15 @@
 //! Commands and their order are those of redis-sessions 4.0.0 over node-redis 4, which sends a
 //! transaction in one piece. A kill reads without touching, as the library means to.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use crate::bench::target::chosen;
+use crate::bench::target::redis;
 use crate::bench::target::redis::names::{Line, Names, transaction};
 use crate::bench::target::redis::resp::{command, elements, integer};
-use crate::bench::target::redis::{self, MARKS};
+use crate::bench::target::settings::MARKS;
 use crate::bench::target::template::Template;
 use crate::bench::target::{Awaited, CHOSEN_BYTES, ChosenToken, Contents, Frame, Life, Malformed};
 use crate::bench::target::{Mark, Meaning, Reply, Request, SLOTS, Target, TargetSettings, Verb};
@@ -26,6 +29,7 @@ pub(in crate::bench) struct RoundTripsTarget {
     kill: Transaction,
     forget_user: Template,
     ping: Template,
+    durability: OnceLock<Option<String>>,
 }
 
 /// MULTI, some commands, EXEC.
@@ -83,6 +87,7 @@ impl RoundTripsTarget {
             kill: Transaction::of(&names.kill()),
             forget_user: command(&["ZREM", &names.users, &names.user]),
             ping: command(&["PING"]),
+            durability: OnceLock::new(),
             names,
             ttl,
             object,
@@ -126,6 +131,21 @@ fn idle(fields: &[u8], now: u64) -> u64 {
 }
 
 impl Target for RoundTripsTarget {
+    fn greet(&self, out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(redis::ASK_DURABILITY);
+        1
+    }
+
+    fn greeted(&self, _number: usize, frame: &Frame<'_>) -> Result<(), String> {
+        self.durability
+            .get_or_init(|| redis::durability(&frame.body));
+        Ok(())
+    }
+
+    fn durability(&self) -> Option<String> {
+        self.durability.get().cloned().flatten()
+    }
+
     fn chosen_token(&self, user: u64) -> Option<ChosenToken> {
         Some(chosen::token(user))
     }

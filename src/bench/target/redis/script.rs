@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 
 use crate::bench::target::chosen;
+use crate::bench::target::redis;
 use crate::bench::target::redis::names::{Names, arguments};
 use crate::bench::target::redis::resp::{command, elements};
-use crate::bench::target::redis::{self, MARKS};
+use crate::bench::target::settings::MARKS;
 use crate::bench::target::template::Template;
 use crate::bench::target::{Awaited, CHOSEN_BYTES, ChosenToken, Contents, Frame, Life, Malformed};
 use crate::bench::target::{Meaning, Reply, Request, SLOTS, Target, TargetSettings, Verb};
@@ -106,6 +107,7 @@ pub(in crate::bench) struct ScriptTarget {
     ttl: u64,
     scripts: [Script; SCRIPTS],
     ping: Template,
+    durability: OnceLock<Option<String>>,
 }
 
 impl ScriptTarget {
@@ -155,6 +157,7 @@ impl ScriptTarget {
                 Script::new(KILL.to_owned(), &keys, &ended),
             ],
             ping: command(&["PING"]),
+            durability: OnceLock::new(),
         }
     }
 }
@@ -166,11 +169,16 @@ impl Target for ScriptTarget {
             out.extend_from_slice(b"*3\r\n");
             out.extend_from_slice(load.as_bytes());
         }
-        SCRIPTS
+        out.extend_from_slice(redis::ASK_DURABILITY);
+        SCRIPTS + 1
     }
 
     fn greeted(&self, number: usize, frame: &Frame<'_>) -> Result<(), String> {
         let body: &[u8] = &frame.body;
+        if number == SCRIPTS {
+            self.durability.get_or_init(|| redis::durability(body));
+            return Ok(());
+        }
         let name = body
             .strip_prefix(b"$40\r\n")
             .and_then(|text| text.first_chunk::<NAME_BYTES>());
@@ -184,6 +192,10 @@ impl Target for ScriptTarget {
                 String::from_utf8_lossy(body).trim_end()
             )),
         }
+    }
+
+    fn durability(&self) -> Option<String> {
+        self.durability.get().cloned().flatten()
     }
 
     fn chosen_token(&self, user: u64) -> Option<ChosenToken> {
