@@ -78,6 +78,7 @@ async fn open(setting: &Setting, args: &Args) -> Result<Socket, Failure> {
         token: &[],
         user: 0,
         mark: None,
+        if_version: None,
         number: 0,
         now: setting.stopwatch.unix_seconds(setting.stopwatch.nanos()),
     };

@@ -109,6 +109,7 @@ pub(super) fn setting(args: &Args) -> Result<Setting, Failure> {
         app: args.app.clone(),
         path: args.path.clone(),
         data_bytes: args.data_size,
+        verify: args.verify,
         ttl: args.ttl,
     });
     Ok(Setting {

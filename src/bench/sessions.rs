@@ -16,7 +16,7 @@ pub(super) struct Sessions {
     ended: Vec<u64>,
     count: usize,
     ended_count: usize,
-    /// Acknowledged kills; filled only when the run is verified.
+    /// Acknowledged kills, and tokens that were rotated; filled only when the run is verified.
     pub(super) killed: Vec<usize>,
     /// What verification knows; `None` in a run that is only measured.
     pub(super) ledger: Option<Ledger>,
@@ -56,6 +56,19 @@ impl Sessions {
         }
         self.count += 1;
         true
+    }
+
+    /// Gives a session another token, and answers the one that it had. `None` when the token has a
+    /// length that this service's tokens do not have.
+    pub(super) fn rotate(&mut self, session: usize, token: &[u8]) -> Option<Vec<u8>> {
+        let start = session * self.token_bytes;
+        let place = self.tokens.get_mut(start..start + self.token_bytes)?;
+        if token.len() != place.len() {
+            return None;
+        }
+        let old = place.to_vec();
+        place.copy_from_slice(token);
+        Some(old)
     }
 
     pub(super) fn token(&self, session: usize) -> &[u8] {

@@ -153,9 +153,9 @@ impl Worker {
                 user = state.next_user;
                 state.next_user += state.user_step;
             }
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Kill => {
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
                 if let Some(ledger) = &mut state.sessions.ledger {
-                    expectation = ledger.send(step.session, now);
+                    expectation = ledger.send(step.session, step.verb, step.if_version, now);
                 }
             }
             Verb::Fetch => {}
@@ -188,11 +188,13 @@ impl Worker {
         let number = state.number;
         let chosen = match step.verb {
             Verb::Create => self.target.chosen_token(user),
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Kill | Verb::Fetch => None,
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill | Verb::Fetch => None,
         };
         let token: &[u8] = match step.verb {
             Verb::Create => chosen.as_ref().map_or(&[], |token| token.as_slice()),
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Kill => state.sessions.token(step.session),
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
+                state.sessions.token(step.session)
+            }
             Verb::Fetch => &[],
         };
         write(&Request {
@@ -200,6 +202,7 @@ impl Worker {
             token,
             user,
             mark: step.mark,
+            if_version: step.if_version,
             now: self.stopwatch.unix_seconds(now),
             number,
         })
@@ -246,6 +249,11 @@ impl Worker {
                 }
                 None
             }
+            Meaning::Rotated(token) => rotated(state, token, flight, now),
+            Meaning::Conflict => {
+                settle(state, flight, Outcome::Conflict, now);
+                None
+            }
             Meaning::Missing => missing(state, flight, now),
             Meaning::Refused(refusal) => {
                 settle(state, flight, Outcome::Unknown, now);
@@ -258,12 +266,16 @@ impl Worker {
 
     fn served(&self, state: &mut State, flight: &InFlight, frame: &Frame<'_>, now: u64) {
         let outcome = match flight.step.verb {
-            Verb::Set => Outcome::Written,
+            Verb::Set if state.sessions.ledger.is_some() => {
+                Outcome::Written(self.target.version(&frame.body))
+            }
             Verb::Touch => Outcome::Touched,
             Verb::Get if state.sessions.ledger.is_some() => {
                 Outcome::Shown((flight.shown).or_else(|| self.target.contents(&frame.body)))
             }
-            Verb::Get | Verb::Create | Verb::Kill | Verb::Fetch => Outcome::Unknown,
+            Verb::Get | Verb::Set | Verb::Rotate | Verb::Create | Verb::Kill | Verb::Fetch => {
+                Outcome::Unknown
+            }
         };
         settle(state, flight, outcome, now);
     }
@@ -298,6 +310,10 @@ impl Worker {
         let now = self.stopwatch.nanos();
         let state = &mut *self.state.borrow_mut();
         settle(state, flight, Outcome::Unknown, now);
+        if flight.step.verb == Verb::Rotate {
+            // Nobody knows its token any more.
+            state.sessions.end(flight.step.session);
+        }
         self.record(state, flight, Some(trouble), now);
     }
 
@@ -338,17 +354,39 @@ impl Worker {
 /// knows better.
 fn missing(state: &mut State, flight: &InFlight, now: u64) -> Option<Trouble> {
     let expected = state.sessions.has_ended(flight.step.session) && flight.step.verb != Verb::Kill;
-    settle(state, flight, Outcome::Missing, now);
+    if !settle(state, flight, Outcome::Missing, now) {
+        return None;
+    }
     state.sessions.end(flight.step.session);
     (!expected && state.sessions.ledger.is_none()).then_some(Trouble::Missing)
 }
 
-fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) {
-    if matches!(flight.step.verb, Verb::Create | Verb::Fetch) {
-        return;
+/// In a verified run the token that the session had must not be served any more.
+fn rotated(state: &mut State, token: &[u8], flight: &InFlight, now: u64) -> Option<Trouble> {
+    settle(state, flight, Outcome::Rotated, now);
+    let Some(old) = state.sessions.rotate(flight.step.session, token) else {
+        return Some(Trouble::Malformed);
+    };
+    if state.sessions.ledger.is_some() {
+        let retired = state.sessions.len();
+        state.sessions.add(&old);
+        state.sessions.end(retired);
+        state.sessions.killed.push(retired);
+        if let Some(ledger) = &mut state.sessions.ledger {
+            ledger.retired();
+        }
     }
-    if let Some(ledger) = &mut state.sessions.ledger {
-        ledger.settle(&Ended {
+    None
+}
+
+/// False when the session may live on although the request did not find it.
+fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) -> bool {
+    if matches!(flight.step.verb, Verb::Create | Verb::Fetch) {
+        return true;
+    }
+    match &mut state.sessions.ledger {
+        None => true,
+        Some(ledger) => ledger.settle(&Ended {
             session: flight.step.session,
             expectation: flight.expectation,
             mark: flight.step.mark,
@@ -356,6 +394,6 @@ fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) {
             outcome,
             sent: flight.sent,
             now,
-        });
+        }),
     }
 }

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use cloakroom_protocol::{
     AccessKey, Answer, Call, ContentType, Create, Cut, Data, ErrorCode, Fields, Figure, Get,
-    Header, Hello, Key, Kill, Opcode, Ping, ReplyFlags, Set, Stats, Token, TokenStyle, Touch,
+    Header, Hello, Key, Kill, NewToken, Opcode, Ping, ReplyFlags, Rotate, Set, Stats, Token,
+    TokenStyle, Touch,
 };
 
 use crate::bench::stopwatch::SECOND;
@@ -16,6 +17,9 @@ use crate::bench::target::{Request, SLOTS, Target, TargetSettings, Verb, Word};
 
 /// Seconds that a session lives when the command line says nothing, as in rest-sessions.
 const TTL: u64 = 7_200;
+/// Milliseconds in which a rotated token still answers in a run that is not verified: requests that
+/// were under way are served. A verified run knows what may be missing, and gives none.
+const GRACE: u32 = 5_000;
 /// Characters of the tokens that the server draws.
 const TOKEN_BYTES: usize = 64;
 /// The bit of a reply's operation.
@@ -27,6 +31,8 @@ const MILLIS: u64 = 1_000;
 pub(in crate::bench) struct CloakroomTarget {
     app: String,
     ttl: u64,
+    /// Milliseconds in which a rotated token still answers.
+    grace: u32,
     /// The data of a create.
     data: String,
     /// The members that a set merges.
@@ -41,6 +47,7 @@ impl CloakroomTarget {
         Self {
             app: settings.app.clone(),
             ttl: settings.ttl.unwrap_or(TTL),
+            grace: if settings.verify { 0 } else { GRACE },
             data: settings.data(),
             object: settings.object(),
             marked: MARKS.iter().map(marked).collect(),
@@ -75,7 +82,7 @@ impl CloakroomTarget {
         };
         let set = cloakroom_protocol::Request::Set(Set {
             token: Token(request.token),
-            if_version: None,
+            if_version: request.if_version,
             quiet: false,
             show: false,
             patch: Data(patch),
@@ -147,6 +154,15 @@ impl Target for CloakroomTarget {
                 write(request.number, Ask::Touch(touch), out);
             }
             Verb::Set => self.set(request, out),
+            Verb::Rotate => {
+                let rotate = Rotate {
+                    token,
+                    new: NewToken::Draw(TokenStyle::Alphanumeric64),
+                    grace: self.grace,
+                    user: None,
+                };
+                write(request.number, Ask::Rotate(rotate), out);
+            }
             Verb::Kill => {
                 let key = Key::Token(token);
                 write(request.number, Ask::Kill(Kill { key }), out);
@@ -181,15 +197,23 @@ impl Target for CloakroomTarget {
     }
 
     fn meaning<'f>(&self, awaited: Awaited, frame: &'f Frame<'_>) -> Meaning<'f> {
-        if frame.status == ErrorCode::Gone.number() {
-            return Meaning::Missing;
-        }
-        if frame.status != 0 {
-            return refused(frame.status);
+        const GONE: u16 = ErrorCode::Gone.number();
+        const CONFLICT: u16 = ErrorCode::VersionDiffers.number();
+        // Two rotations of one session at a time: the second comes with a token in its grace.
+        const ROTATED: u16 = ErrorCode::Rotated.number();
+        match (awaited.verb, frame.status) {
+            (_, 0) => {}
+            (_, GONE) => return Meaning::Missing,
+            (Verb::Set, CONFLICT) | (Verb::Rotate, ROTATED) => return Meaning::Conflict,
+            (_, status) => return refused(status),
         }
         match awaited.verb {
             Verb::Create => match decode(&frame.body) {
                 Some(Answer::Made(made)) => Meaning::Created(Some(made.token.0)),
+                Some(_) | None => refused(0),
+            },
+            Verb::Rotate => match decode(&frame.body) {
+                Some(Answer::Made(made)) => Meaning::Rotated(made.token.0),
                 Some(_) | None => refused(0),
             },
             Verb::Kill => Meaning::Killed,
@@ -210,7 +234,24 @@ impl Target for CloakroomTarget {
         Some(Contents {
             reads: Some(session.reads),
             slots: marks_in(session.data.0)?,
+            version: Some(session.receipt.version),
         })
+    }
+
+    fn version(&self, body: &[u8]) -> Option<u64> {
+        match decode(body)? {
+            Answer::Receipt(receipt) => Some(receipt.version),
+            Answer::Session(session) => Some(session.receipt.version),
+            Answer::Welcome(_)
+            | Answer::Pong(_)
+            | Answer::Figures(_)
+            | Answer::Sessions(_)
+            | Answer::Made(_)
+            | Answer::Killed(_)
+            | Answer::Page(_)
+            | Answer::Activity(_)
+            | Answer::Refusal(_) => None,
+        }
     }
 
     fn token_bytes(&self) -> usize {
@@ -250,6 +291,7 @@ fn operation(verb: Verb) -> Opcode {
         Verb::Get => Opcode::Get,
         Verb::Touch => Opcode::Touch,
         Verb::Set => Opcode::Set,
+        Verb::Rotate => Opcode::Rotate,
         Verb::Kill => Opcode::Kill,
         Verb::Fetch => Opcode::Ping,
     }

@@ -71,12 +71,13 @@ impl Kind {
     /// A request that the protocol does not have.
     pub(in crate::bench) fn lacks(self, verb: Verb) -> bool {
         match self {
-            Self::Http | Self::Redis | Self::RedisScript => verb == Verb::Touch,
-            Self::Cloakroom
-            | Self::RedisGet
-            | Self::Memcached
-            | Self::EchoTokio
-            | Self::EchoEpoll => false,
+            Self::Http | Self::Redis | Self::RedisScript => {
+                matches!(verb, Verb::Touch | Verb::Rotate)
+            }
+            Self::RedisGet | Self::Memcached | Self::EchoTokio | Self::EchoEpoll => {
+                verb == Verb::Rotate
+            }
+            Self::Cloakroom => false,
         }
     }
 

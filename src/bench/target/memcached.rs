@@ -57,7 +57,7 @@ impl Target for MemcachedTarget {
         let template = match request.verb {
             Verb::Create => &self.create,
             Verb::Get => &self.get,
-            Verb::Touch => &self.touch,
+            Verb::Touch | Verb::Rotate => &self.touch,
             Verb::Set => &self.set,
             Verb::Kill => &self.kill,
             Verb::Fetch => &self.ping,

@@ -31,6 +31,8 @@ pub(super) enum Verb {
     Touch,
     /// Write data of a session.
     Set,
+    /// Give a session another token.
+    Rotate,
     /// End a session.
     Kill,
     /// A request that concerns no session: the fixed path of HTTP, elsewhere the protocol's ping.
@@ -39,11 +41,12 @@ pub(super) enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the report.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Create,
         Self::Get,
         Self::Touch,
         Self::Set,
+        Self::Rotate,
         Self::Kill,
         Self::Fetch,
     ];
@@ -54,6 +57,7 @@ impl Verb {
             Self::Get => "get",
             Self::Touch => "touch",
             Self::Set => "set",
+            Self::Rotate => "rotate",
             Self::Kill => "kill",
             Self::Fetch => "fetch",
         }
@@ -66,8 +70,9 @@ impl Verb {
             Self::Get => 1,
             Self::Touch => 2,
             Self::Set => 3,
-            Self::Kill => 4,
-            Self::Fetch => 5,
+            Self::Rotate => 4,
+            Self::Kill => 5,
+            Self::Fetch => 6,
         }
     }
 }
@@ -95,6 +100,8 @@ pub(super) struct Request<'a> {
     pub(super) user: u64,
     /// What a verified [`Verb::Set`] writes.
     pub(super) mark: Option<Mark>,
+    /// The version that a [`Verb::Set`] demands.
+    pub(super) if_version: Option<u64>,
     /// Seconds since 1970, for protocols whose callers keep the time.
     pub(super) now: u64,
     /// Counts the requests of a thread, for protocols that number them.
@@ -150,6 +157,10 @@ pub(super) enum Meaning<'i> {
     Missing,
     /// The session has ended.
     Killed,
+    /// The session has this token from now on.
+    Rotated(&'i [u8]),
+    /// The session has another version than the request demands: nothing was done.
+    Conflict,
     /// An error.
     Refused(Refusal),
     /// All is well so far, and another round trip is needed.
@@ -228,6 +239,8 @@ pub(super) struct Contents {
     pub(super) reads: Option<u64>,
     /// The values of the slots; 0 where nothing was ever written.
     pub(super) slots: [u32; SLOTS],
+    /// The version, where the service has one.
+    pub(super) version: Option<u64>,
 }
 
 /// How long a session of the target lives.
@@ -307,6 +320,11 @@ pub(super) trait Target: Send + Sync {
     /// What a served get shows, or the first part of its answer when that is what the session is
     /// in; `None` when it cannot be understood.
     fn contents(&self, body: &[u8]) -> Option<Contents>;
+
+    /// The version that the reply to a served set tells.
+    fn version(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
 
     /// Bytes of a token of this service.
     fn token_bytes(&self) -> usize;

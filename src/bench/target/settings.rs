@@ -38,6 +38,8 @@ pub(in crate::bench) struct TargetSettings {
     pub(in crate::bench) path: String,
     /// Bytes of a session's data.
     pub(in crate::bench) data_bytes: usize,
+    /// Every reply is checked.
+    pub(in crate::bench) verify: bool,
     /// Life of a session in seconds, where it is not the service's own.
     pub(in crate::bench) ttl: Option<u64>,
 }

@@ -173,6 +173,7 @@ mod tests {
                 token: b"123456789012abc",
                 user,
                 mark: Some(Mark { slot: 0, value: 17 }),
+                if_version: None,
                 now: 1_795_176_443,
                 number: 0,
             };

@@ -14,7 +14,14 @@ pub(in crate::bench) struct Mix {
 }
 
 /// Requests that a mix may have.
-const MIXED: [Verb; 5] = [Verb::Get, Verb::Touch, Verb::Set, Verb::Create, Verb::Kill];
+const MIXED: [Verb; 6] = [
+    Verb::Get,
+    Verb::Touch,
+    Verb::Set,
+    Verb::Create,
+    Verb::Rotate,
+    Verb::Kill,
+];
 /// The largest share.
 const MOST: usize = 1_000_000;
 
@@ -71,7 +78,9 @@ impl FromStr for Mix {
             let verb = MIXED
                 .into_iter()
                 .find(|verb| verb.name() == name)
-                .ok_or_else(|| format!("{name:?} is none of get, touch, set, create, kill"))?;
+                .ok_or_else(|| {
+                    format!("{name:?} is none of get, touch, set, create, rotate, kill")
+                })?;
             let share = number
                 .parse()
                 .ok()

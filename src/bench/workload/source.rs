@@ -12,6 +12,8 @@ pub(in crate::bench) struct Step {
     /// Number of the session in [`Sessions`]; 0 for a create and a fetch.
     pub(in crate::bench) session: usize,
     pub(in crate::bench) mark: Option<Mark>,
+    /// The version that a set demands; only in a verified run.
+    pub(in crate::bench) if_version: Option<u64>,
 }
 
 impl Step {
@@ -20,6 +22,7 @@ impl Step {
             verb,
             session,
             mark: None,
+            if_version: None,
         }
     }
 }
@@ -148,10 +151,9 @@ impl Endless {
                 }
                 Some(Step::of(Verb::Get, sessions.pick(&mut self.keys, random)?))
             }
-            Verb::Touch => Some(Step::of(
-                Verb::Touch,
-                sessions.pick(&mut self.keys, random)?,
-            )),
+            Verb::Touch | Verb::Rotate => {
+                Some(Step::of(verb, sessions.pick(&mut self.keys, random)?))
+            }
             Verb::Set => {
                 let session = sessions.pick(&mut self.keys, random)?;
                 let Some(ledger) = &mut sessions.ledger else {
@@ -160,10 +162,14 @@ impl Endless {
                 // While every slot of the session is being written, it is read instead.
                 let mark = ledger.take_slot(session, random.below(SLOTS));
                 let verb = mark.map_or(Verb::Get, |_| Verb::Set);
+                // Every second one demands the version that was seen last.
+                let is_conditional = mark.is_some() && random.below(2) == 0;
+                let base = ledger.base(session).filter(|_| is_conditional);
                 Some(Step {
                     verb,
                     session,
                     mark,
+                    if_version: base,
                 })
             }
             Verb::Kill => {

@@ -42,8 +42,8 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
         (Verb::Get | Verb::Kill, 404) if frame.body.is_empty() => Meaning::Missing,
         (Verb::Set, 400) => Meaning::Missing,
         (Verb::Kill, 200) => Meaning::Killed,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Fetch, 200) => Meaning::Served,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Kill | Verb::Fetch, status) => {
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch, 200) => Meaning::Served,
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill | Verb::Fetch, status) => {
             http::refused(status)
         }
     }
@@ -53,6 +53,7 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let attributes = body.as_object()?;
     Some(Contents {
         reads: None,
+        version: None,
         slots: MARKS.map(|name| mark_value(attributes.get(name))),
     })
 }

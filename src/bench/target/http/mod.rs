@@ -98,8 +98,8 @@ impl Target for HttpTarget {
         let marked = request.mark.and_then(|m| prepared.marked_sets.get(m.slot));
         let template = match request.verb {
             Verb::Create => &prepared.create,
-            // No dialect has a touch of its own; the command line refuses it.
-            Verb::Get | Verb::Touch => &prepared.get,
+            // No dialect has touches and rotations; the command line refuses them.
+            Verb::Get | Verb::Touch | Verb::Rotate => &prepared.get,
             Verb::Set => marked.unwrap_or(&prepared.set),
             Verb::Kill => &prepared.kill,
             Verb::Fetch => &self.fetch,

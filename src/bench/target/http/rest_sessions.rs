@@ -42,10 +42,14 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
             Meaning::Missing
         }
         (Verb::Kill, 200, _) => Meaning::Killed,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Fetch, 200, _) => Meaning::Served,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Kill | Verb::Fetch, status, _) => {
-            http::refused(status)
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch, 200, _) => {
+            Meaning::Served
         }
+        (
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill | Verb::Fetch,
+            status,
+            _,
+        ) => http::refused(status),
     }
 }
 
@@ -53,6 +57,7 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let data = body.get("d");
     Some(Contents {
         reads: Some(body.get("r")?.as_u64()?),
+        version: None,
         slots: MARKS.map(|name| mark_value(data.and_then(|d| d.get(name)))),
     })
 }

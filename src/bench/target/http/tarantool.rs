@@ -48,7 +48,7 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
     match verb {
         Verb::Create => http::created(frame, "token"),
         Verb::Kill => Meaning::Killed,
-        Verb::Get | Verb::Touch | Verb::Set | Verb::Fetch => Meaning::Served,
+        Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch => Meaning::Served,
     }
 }
 

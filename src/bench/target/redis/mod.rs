@@ -94,6 +94,7 @@ fn contents(fields: &[u8]) -> Option<Contents> {
     let data = fields.nth(2)?.unwrap_or_default();
     Some(Contents {
         reads: Some(reads),
+        version: None,
         slots: marks_in(data)?,
     })
 }

@@ -65,7 +65,7 @@ impl Target for PlainTarget {
         let template = match request.verb {
             Verb::Create => &self.create,
             Verb::Get => &self.get,
-            Verb::Touch => &self.touch,
+            Verb::Touch | Verb::Rotate => &self.touch,
             Verb::Set => &self.set,
             Verb::Kill => &self.kill,
             Verb::Fetch => &self.ping,
@@ -87,9 +87,11 @@ impl Target for PlainTarget {
         match awaited.verb {
             Verb::Create => Meaning::Created(None),
             Verb::Fetch => Meaning::Served,
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Kill if is_missing => Meaning::Missing,
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill if is_missing => {
+                Meaning::Missing
+            }
             Verb::Kill => Meaning::Killed,
-            Verb::Get | Verb::Touch | Verb::Set => Meaning::Served,
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate => Meaning::Served,
         }
     }
 

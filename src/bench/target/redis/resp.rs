@@ -165,6 +165,7 @@ mod tests {
             token: &token,
             user: 0,
             mark: None,
+            if_version: None,
             now: 1_795_176_443,
             number: 0,
         };

@@ -154,7 +154,9 @@ impl Target for RoundTripsTarget {
         match request.verb {
             Verb::Create => return self.create.write(request, 1, out),
             Verb::Fetch => self.ping.write(request, out),
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Kill => self.read.write(request, out),
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
+                self.read.write(request, out)
+            }
         }
         Awaited::one(request)
     }
@@ -190,7 +192,7 @@ impl Target for RoundTripsTarget {
                 }
             }
             (Verb::Kill, _) => Meaning::Killed,
-            (Verb::Get | Verb::Touch | Verb::Set, _) => Meaning::Served,
+            (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate, _) => Meaning::Served,
         }
     }
 
@@ -212,7 +214,7 @@ impl Target for RoundTripsTarget {
                 }
             }
             (Verb::Set, _) => self.second_of_set(request, &frame.body, is_idle, out),
-            (Verb::Create | Verb::Get | Verb::Touch | Verb::Fetch, _) => {
+            (Verb::Create | Verb::Get | Verb::Touch | Verb::Rotate | Verb::Fetch, _) => {
                 self.get.choose(is_idle).write(request, 1, out)
             }
         }

@@ -206,7 +206,7 @@ impl Target for ScriptTarget {
         let [get, set, create, kill] = &self.scripts;
         match request.verb {
             Verb::Create => create.write(request, out),
-            Verb::Get | Verb::Touch => get.write(request, out),
+            Verb::Get | Verb::Touch | Verb::Rotate => get.write(request, out),
             Verb::Set => set.write(request, out),
             Verb::Kill => kill.write(request, out),
             Verb::Fetch => self.ping.write(request, out),
@@ -228,10 +228,12 @@ impl Target for ScriptTarget {
             Verb::Fetch => Meaning::Served,
             Verb::Kill if body == b":0\r\n" => Meaning::Missing,
             Verb::Kill => Meaning::Killed,
-            Verb::Get | Verb::Touch | Verb::Set if elements(body).next().is_none() => {
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate
+                if elements(body).next().is_none() =>
+            {
                 Meaning::Missing
             }
-            Verb::Get | Verb::Touch | Verb::Set => Meaning::Served,
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate => Meaning::Served,
         }
     }
 
