@@ -97,6 +97,24 @@ impl<'a> Key<'a> {
     }
 }
 
+impl<'a> From<Token<'a>> for Key<'a> {
+    fn from(token: Token<'a>) -> Self {
+        Self::Token(token)
+    }
+}
+
+impl From<Handle> for Key<'_> {
+    fn from(handle: Handle) -> Self {
+        Self::Handle(handle)
+    }
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Key<'a> {
+    fn from(token: &'a T) -> Self {
+        Self::Token(Token(token.as_ref()))
+    }
+}
+
 /// The key of a request as bytes.
 #[derive(Clone, Copy)]
 pub(crate) enum KeyPart<'a> {

@@ -131,8 +131,6 @@ impl Parts {
 
     /// The request with these parts.
     pub(crate) fn call<'a>(&'a self, keys: &'a KeysBuffer) -> Call<'a> {
-        let [quiet, handle, show, versioned] = self.bits;
-        let version = versioned.then_some(self.numbers[2]);
         let request = match Opcode::ALL[self.which % Opcode::ALL.len()] {
             Opcode::Hello => Request::Hello(Hello {
                 min_version: self.small[0],
@@ -148,21 +146,67 @@ impl Parts {
                 echo: &self.cursor[..usize::from(self.small[0] % 17)],
             }),
             Opcode::Stats => Request::Stats(Stats),
+            Opcode::MultiGet => Request::MultiGet(MultiGet {
+                keys: keys.keys(),
+                quiet: self.bits[0],
+            }),
+            Opcode::Activity => Request::Activity(ActiveUsers {
+                seconds: self.numbers[4],
+            }),
+            opcode @ (Opcode::Get | Opcode::Kill | Opcode::KillMany | Opcode::List) => {
+                self.lookup(opcode)
+            }
+            opcode @ (Opcode::Create
+            | Opcode::Put
+            | Opcode::Set
+            | Opcode::Touch
+            | Opcode::Rotate) => self.write(opcode),
+        };
+        let takes_app = !matches!(request, Request::Hello(_) | Request::Ping(_));
+        Call {
+            id: self.id,
+            app: self.app.as_deref().filter(|_| takes_app && self.bits[2]),
+            request,
+        }
+    }
+
+    fn lookup(&self, opcode: Opcode) -> Request<'_> {
+        let [quiet, handle, one_stays, versioned] = self.bits;
+        match opcode {
             Opcode::Get => Request::Get(Get {
                 key: self.key(quiet && handle),
                 quiet,
-                unless_version: version,
+                unless_version: versioned.then_some(self.numbers[2]),
             }),
-            Opcode::MultiGet => Request::MultiGet(MultiGet {
-                keys: keys.keys(),
-                quiet,
+            Opcode::Kill => Request::Kill(Kill {
+                key: self.key(handle),
             }),
+            Opcode::KillMany => {
+                let scope = self.scope();
+                let one_stays = one_stays && matches!(scope, Scope::User(_));
+                let except = one_stays.then(|| self.key(handle));
+                Request::KillMany(KillMany { scope, except })
+            }
+            _ => Request::List(List {
+                scope: self.scope(),
+                since: self.numbers[3],
+                limit: self.id,
+                from: Cursor(self.cursor),
+                data: quiet,
+            }),
+        }
+    }
+
+    fn write(&self, opcode: Opcode) -> Request<'_> {
+        let [quiet, chosen, show, versioned] = self.bits;
+        let token = self.token(0);
+        match opcode {
             Opcode::Create => Request::Create(Create {
                 style: self.style(),
                 fields: self.fields(),
             }),
             Opcode::Put => Request::Put(Put {
-                token: self.token(0),
+                token,
                 mode: match self.small[1] % 4 {
                     0 => PutMode::Create,
                     1 => PutMode::Update,
@@ -173,21 +217,21 @@ impl Parts {
                 fields: self.fields(),
             }),
             Opcode::Set => Request::Set(Set {
-                token: self.token(0),
-                if_version: version,
+                token,
+                if_version: versioned.then_some(self.numbers[2]),
                 quiet,
                 show,
                 patch: Data(&self.data),
             }),
             Opcode::Touch => Request::Touch(Touch {
-                token: self.token(0),
+                token,
                 idle: self.times[0],
                 until: self.times[1],
                 show,
             }),
-            Opcode::Rotate => Request::Rotate(Rotate {
-                token: self.token(0),
-                new: if handle {
+            _ => Request::Rotate(Rotate {
+                token,
+                new: if chosen {
                     NewToken::Chosen(self.token(1))
                 } else {
                     NewToken::Draw(self.style())
@@ -195,31 +239,6 @@ impl Parts {
                 grace: self.id % (limits::GRACE_MILLIS + 1),
                 user: self.texts[0].as_deref(),
             }),
-            Opcode::Kill => Request::Kill(Kill {
-                key: self.key(handle),
-            }),
-            Opcode::KillMany => {
-                let scope = self.scope();
-                let one_stays = show && matches!(scope, Scope::User(_));
-                let except = one_stays.then(|| self.key(handle));
-                Request::KillMany(KillMany { scope, except })
-            }
-            Opcode::List => Request::List(List {
-                scope: self.scope(),
-                since: self.numbers[3],
-                limit: self.id,
-                from: Cursor(self.cursor),
-                data: quiet,
-            }),
-            Opcode::Activity => Request::Activity(ActiveUsers {
-                seconds: self.numbers[4],
-            }),
-        };
-        let takes_app = !matches!(request, Request::Hello(_) | Request::Ping(_));
-        Call {
-            id: self.id,
-            app: self.app.as_deref().filter(|_| takes_app && show),
-            request,
         }
     }
 
@@ -273,7 +292,6 @@ impl Parts {
         sessions: &'a SessionsBuffer,
         figures: &'a FiguresBuffer,
     ) -> Reply<'a> {
-        let opcode = Opcode::ALL[self.which % Opcode::ALL.len()];
         let [refused, shown, notice, _] = self.bits;
         if refused {
             let codes = ErrorCode::ALL;
@@ -288,7 +306,22 @@ impl Parts {
                 ..Reply::refusal(self.id, opcode, code, "")
             };
         }
-        let answer = match opcode {
+        let opcode = Opcode::ALL[self.which % Opcode::ALL.len()];
+        let can_show = matches!(opcode, Opcode::Set | Opcode::Touch);
+        if can_show && shown {
+            return Reply::new(self.id, opcode, Answer::Session(self.session()))
+                .with_flags(ReplyFlags::SHOWN);
+        }
+        Reply::new(self.id, opcode, self.answer(opcode, sessions, figures))
+    }
+
+    fn answer<'a>(
+        &'a self,
+        opcode: Opcode,
+        sessions: &'a SessionsBuffer,
+        figures: &'a FiguresBuffer,
+    ) -> Answer<'a> {
+        match opcode {
             Opcode::Hello => Answer::Welcome(Welcome {
                 version: self.small[0],
                 max_keys: 7,
@@ -305,7 +338,6 @@ impl Parts {
             }),
             Opcode::Stats => Answer::Figures(figures.figures()),
             Opcode::Get => Answer::Session(self.session()),
-            Opcode::Set | Opcode::Touch if shown => Answer::Session(self.session()),
             Opcode::Put | Opcode::Set | Opcode::Touch | Opcode::Kill => {
                 Answer::Receipt(self.receipt())
             }
@@ -325,9 +357,6 @@ impl Parts {
                 users: self.numbers[0],
                 sessions: self.numbers[1],
             }),
-        };
-        let is_session = matches!(answer, Answer::Session(_)) && opcode != Opcode::Get;
-        let mask = if is_session { ReplyFlags::SHOWN } else { 0 };
-        Reply::new(self.id, opcode, answer).with_flags(mask)
+        }
     }
 }
