@@ -52,6 +52,17 @@ fn every_workload_counts_exactly_the_requests_it_was_asked_for() {
 }
 
 #[test]
+fn lists_are_followed_to_their_last_page() {
+    let (address, listed) = fake_cloakroom::start_counted(Bug::None);
+    let line = "-c 2 --preload 50 --warm-up 0 -n 40 -P 3 -w list --json";
+    let ran = run(&format!("--target cloakroom --url {address} {line}"));
+    let report = ran.json();
+    assert_eq!(ran.code, ExitCode::SUCCESS, "{report}");
+    assert_eq!(report["verbs"]["list"]["requests"], 40, "{report}");
+    assert_eq!(listed(), 40 * 50);
+}
+
+#[test]
 fn correct_server_passes_verification_with_rotations_and_conditional_writes() {
     for line in ["-P 8", "-P 8 --preload 2", "-P 1 --preload 5"] {
         let ran = run_small(Bug::None, &format!("--verify {EVERYTHING} {line} -n 20000"));

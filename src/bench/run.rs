@@ -60,6 +60,7 @@ fn load(args: &Args) -> Result<Outcome, Failure> {
             | Workload::Get
             | Workload::Touch
             | Workload::Set
+            | Workload::List
             | Workload::Mixed
             | Workload::LoginStorm
             | Workload::Url => measure(args),

@@ -158,7 +158,7 @@ impl Worker {
                     expectation = ledger.send(step.session, step.verb, step.if_version, now);
                 }
             }
-            Verb::Fetch => {}
+            Verb::List | Verb::Fetch => {}
         }
         state.number = state.number.wrapping_add(1);
         let awaited = self.with_request(state, step, user, now, |request| {
@@ -188,14 +188,20 @@ impl Worker {
         let number = state.number;
         let chosen = match step.verb {
             Verb::Create => self.target.chosen_token(user),
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill | Verb::Fetch => None,
+            Verb::Get
+            | Verb::Touch
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch => None,
         };
         let token: &[u8] = match step.verb {
             Verb::Create => chosen.as_ref().map_or(&[], |token| token.as_slice()),
             Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
                 state.sessions.token(step.session)
             }
-            Verb::Fetch => &[],
+            Verb::List | Verb::Fetch => &[],
         };
         write(&Request {
             verb: step.verb,
@@ -273,9 +279,13 @@ impl Worker {
             Verb::Get if state.sessions.ledger.is_some() => {
                 Outcome::Shown((flight.shown).or_else(|| self.target.contents(&frame.body)))
             }
-            Verb::Get | Verb::Set | Verb::Rotate | Verb::Create | Verb::Kill | Verb::Fetch => {
-                Outcome::Unknown
-            }
+            Verb::Get
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Create
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch => Outcome::Unknown,
         };
         settle(state, flight, outcome, now);
     }
@@ -381,7 +391,7 @@ fn rotated(state: &mut State, token: &[u8], flight: &InFlight, now: u64) -> Opti
 
 /// False when the session may live on although the request did not find it.
 fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) -> bool {
-    if matches!(flight.step.verb, Verb::Create | Verb::Fetch) {
+    if matches!(flight.step.verb, Verb::Create | Verb::List | Verb::Fetch) {
         return true;
     }
     match &mut state.sessions.ledger {

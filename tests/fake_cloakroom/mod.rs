@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use cloakroom_protocol::{
-    Answer, Call, ContentType, Create, Data, ErrorCode, Figure, FiguresBuffer, Framer, Key, Made,
-    NewToken, Opcode, Pong, Receipt, Reply, Request, Rotate, Session, Set, Token, Welcome,
+    Answer, Call, ContentType, Create, Cursor, Data, ErrorCode, Figure, FiguresBuffer, Framer, Key,
+    List, Made, NewToken, Opcode, Page, Pong, Receipt, Reply, Request, Rotate, Scope, Session,
+    SessionsBuffer, Set, Token, Welcome,
 };
 use serde_json::{Map, Value};
 
@@ -51,6 +52,8 @@ struct Store {
     sessions: BTreeMap<Vec<u8>, Stored>,
     drawn: u64,
     requests: u64,
+    /// Sessions shown in pages of lists.
+    listed: usize,
 }
 
 /// How all tokens of the server begin.
@@ -58,9 +61,15 @@ pub(crate) const TOKEN_START: &str = "SECRET";
 
 /// Starts a server that ends with the test process.
 pub(crate) fn start(bug: Bug) -> SocketAddr {
+    start_counted(bug).0
+}
+
+/// The same, and how many sessions its lists have shown.
+pub(crate) fn start_counted(bug: Bug) -> (SocketAddr, impl Fn() -> usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let store = Arc::new(Mutex::new(Store::default()));
+    let counted = Arc::clone(&store);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let (stream, store) = (stream.unwrap(), Arc::clone(&store));
@@ -68,7 +77,7 @@ pub(crate) fn start(bug: Bug) -> SocketAddr {
             thread::spawn(move || serve(&stream, &store, bug));
         }
     });
-    address
+    (address, move || counted.lock().unwrap().listed)
 }
 
 fn serve(mut stream: &TcpStream, store: &Mutex<Store>, bug: Bug) -> Option<()> {
@@ -172,12 +181,39 @@ fn answer(store: &mut Store, call: &Call<'_>, bug: Bug, out: &mut Vec<u8>) {
         },
         Request::Rotate(rotate) => to.made(store.rotate(rotate, bug)),
         Request::Kill(kill) => to.receipt(store.kill(kill.key, bug)),
-        Request::MultiGet(_)
-        | Request::Put(_)
-        | Request::KillMany(_)
-        | Request::List(_)
-        | Request::Activity(_) => panic!("the load tester does not ask for {:?}", to.opcode),
+        Request::List(list) => page(store, list, &mut to),
+        Request::MultiGet(_) | Request::Put(_) | Request::KillMany(_) | Request::Activity(_) => {
+            panic!("the load tester does not ask for {:?}", to.opcode)
+        }
     }
+}
+
+/// Sessions of one page of a list.
+pub(crate) const PAGE: usize = 20;
+
+fn page(store: &mut Store, list: &List<'_>, to: &mut Answering<'_>) {
+    assert_eq!((list.scope, list.since, list.data), (Scope::App, 0, false));
+    let from = usize::from(list.from.0[0]);
+    let mut sessions = SessionsBuffer::default();
+    for stored in store.sessions.values().skip(from * PAGE).take(PAGE) {
+        let receipt = receipt(stored.writes);
+        let fits = sessions.push(Some(&Session {
+            receipt,
+            ..Session::default()
+        }));
+        assert!(fits);
+    }
+    store.listed += sessions.len();
+    let mut next = Cursor::ENDS;
+    if store.sessions.len() > (from + 1) * PAGE {
+        next.0[0] = u8::try_from(from + 1).unwrap();
+    }
+    to.reply(Answer::Page(Page {
+        now: 0,
+        matching: 0,
+        next,
+        sessions: sessions.sessions(),
+    }));
 }
 
 fn show(stored: &Stored, to: &mut Answering<'_>) {

@@ -121,7 +121,11 @@ impl Args {
                 "tarantool sessions always live for 180 days: leave --ttl out",
             ),
             (
-                self.verify && matches!(self.workload, Workload::Url | Workload::Idle),
+                self.verify
+                    && matches!(
+                        self.workload,
+                        Workload::List | Workload::Url | Workload::Idle
+                    ),
                 "--verify needs a workload on sessions: create, get, set, mixed or login-storm",
             ),
             (

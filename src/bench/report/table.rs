@@ -111,6 +111,7 @@ fn write_conditions(report: &Report<'_>, out: &mut String) -> fmt::Result {
         | Workload::Get
         | Workload::Touch
         | Workload::Set
+        | Workload::List
         | Workload::Url
         | Workload::Idle => writeln!(out)?,
     }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use cloakroom_protocol::{
-    AccessKey, Answer, Call, ContentType, Create, Cut, Data, ErrorCode, Fields, Figure, Get,
-    Header, Hello, Key, Kill, NewToken, Opcode, Ping, ReplyFlags, Rotate, Set, Stats, Token,
-    TokenStyle, Touch,
+    AccessKey, Answer, Call, ContentType, Create, Cursor, Cut, Data, ErrorCode, Fields, Figure,
+    Get, Header, Hello, Key, Kill, List, NewToken, Opcode, Ping, ReplyFlags, Rotate, Scope, Set,
+    Stats, Token, TokenStyle, Touch,
 };
 
 use crate::bench::stopwatch::SECOND;
@@ -98,6 +98,18 @@ fn write(id: u32, request: cloakroom_protocol::Request<'_>, out: &mut Vec<u8>) {
     debug_assert!(encoded.is_ok(), "{encoded:?}");
 }
 
+/// The next page of all sessions of the app, the longest that the server gives, without data.
+fn list(id: u32, from: Cursor, out: &mut Vec<u8>) {
+    let list = cloakroom_protocol::Request::List(List {
+        scope: Scope::App,
+        since: 0,
+        limit: u32::MAX,
+        from,
+        data: false,
+    });
+    write(id, list, out);
+}
+
 impl Target for CloakroomTarget {
     fn greet(&self, out: &mut Vec<u8>) -> usize {
         let name = concat!("cloakroom bench ", env!("CARGO_PKG_VERSION"));
@@ -167,6 +179,7 @@ impl Target for CloakroomTarget {
                 let key = Key::Token(token);
                 write(request.number, Ask::Kill(Kill { key }), out);
             }
+            Verb::List => list(request.number, Cursor::ENDS, out),
             Verb::Fetch => write(request.number, Ask::Ping(Ping { echo: &[] }), out),
         }
         Awaited::one(request)
@@ -216,6 +229,11 @@ impl Target for CloakroomTarget {
                 Some(Answer::Made(made)) => Meaning::Rotated(made.token.0),
                 Some(_) | None => refused(0),
             },
+            Verb::List => match decode(&frame.body) {
+                Some(Answer::Page(page)) if page.next.is_end() => Meaning::Served,
+                Some(Answer::Page(_)) => Meaning::Unfinished,
+                Some(_) | None => refused(0),
+            },
             Verb::Kill => Meaning::Killed,
             Verb::Get | Verb::Touch | Verb::Set | Verb::Fetch => {
                 if operation_of(&frame.body) == Some(operation(awaited.verb)) {
@@ -224,6 +242,25 @@ impl Target for CloakroomTarget {
                     refused(0)
                 }
             }
+        }
+    }
+
+    /// Only lists have more than one round trip: asks for the next page.
+    fn go_on(
+        &self,
+        request: &Request<'_>,
+        _awaited: Awaited,
+        frame: &Frame<'_>,
+        out: &mut Vec<u8>,
+    ) -> Awaited {
+        let from = match decode(&frame.body) {
+            Some(Answer::Page(page)) => page.next,
+            Some(_) | None => Cursor::ENDS,
+        };
+        list(request.number, from, out);
+        Awaited {
+            stage: 1,
+            ..Awaited::one(request)
         }
     }
 
@@ -293,6 +330,7 @@ fn operation(verb: Verb) -> Opcode {
         Verb::Set => Opcode::Set,
         Verb::Rotate => Opcode::Rotate,
         Verb::Kill => Opcode::Kill,
+        Verb::List => Opcode::List,
         Verb::Fetch => Opcode::Ping,
     }
 }

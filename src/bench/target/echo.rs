@@ -64,7 +64,9 @@ impl Target for EchoTarget {
         match awaited.verb {
             Verb::Create => Meaning::Created(None),
             Verb::Kill => Meaning::Killed,
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch => Meaning::Served,
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch => {
+                Meaning::Served
+            }
         }
     }
 

@@ -72,10 +72,10 @@ impl Kind {
     pub(in crate::bench) fn lacks(self, verb: Verb) -> bool {
         match self {
             Self::Http | Self::Redis | Self::RedisScript => {
-                matches!(verb, Verb::Touch | Verb::Rotate)
+                matches!(verb, Verb::Touch | Verb::Rotate | Verb::List)
             }
             Self::RedisGet | Self::Memcached | Self::EchoTokio | Self::EchoEpoll => {
-                verb == Verb::Rotate
+                matches!(verb, Verb::Rotate | Verb::List)
             }
             Self::Cloakroom => false,
         }

@@ -60,7 +60,7 @@ impl Target for MemcachedTarget {
             Verb::Touch | Verb::Rotate => &self.touch,
             Verb::Set => &self.set,
             Verb::Kill => &self.kill,
-            Verb::Fetch => &self.ping,
+            Verb::List | Verb::Fetch => &self.ping,
         };
         template.write(request, out);
         Awaited::one(request)

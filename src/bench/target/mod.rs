@@ -35,19 +35,22 @@ pub(super) enum Verb {
     Rotate,
     /// End a session.
     Kill,
+    /// Show all sessions of the app, page by page.
+    List,
     /// A request that concerns no session: the fixed path of HTTP, elsewhere the protocol's ping.
     Fetch,
 }
 
 impl Verb {
     /// All verbs, in the order of the report.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Create,
         Self::Get,
         Self::Touch,
         Self::Set,
         Self::Rotate,
         Self::Kill,
+        Self::List,
         Self::Fetch,
     ];
 
@@ -59,6 +62,7 @@ impl Verb {
             Self::Set => "set",
             Self::Rotate => "rotate",
             Self::Kill => "kill",
+            Self::List => "list",
             Self::Fetch => "fetch",
         }
     }
@@ -72,7 +76,8 @@ impl Verb {
             Self::Set => 3,
             Self::Rotate => 4,
             Self::Kill => 5,
-            Self::Fetch => 6,
+            Self::List => 6,
+            Self::Fetch => 7,
         }
     }
 }

@@ -14,13 +14,14 @@ pub(in crate::bench) struct Mix {
 }
 
 /// Requests that a mix may have.
-const MIXED: [Verb; 6] = [
+const MIXED: [Verb; 7] = [
     Verb::Get,
     Verb::Touch,
     Verb::Set,
     Verb::Create,
     Verb::Rotate,
     Verb::Kill,
+    Verb::List,
 ];
 /// The largest share.
 const MOST: usize = 1_000_000;
@@ -79,7 +80,7 @@ impl FromStr for Mix {
                 .into_iter()
                 .find(|verb| verb.name() == name)
                 .ok_or_else(|| {
-                    format!("{name:?} is none of get, touch, set, create, rotate, kill")
+                    format!("{name:?} is none of get, touch, set, create, rotate, kill, list")
                 })?;
             let share = number
                 .parse()

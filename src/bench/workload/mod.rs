@@ -25,6 +25,8 @@ pub(super) enum Workload {
     Set,
     /// All of these, in the shares of --mix
     Mixed,
+    /// Lists of all sessions of the app, each from its first page to its last
+    List,
     /// Bursts of creates (--burst), each followed by reads of its sessions (--reads)
     LoginStorm,
     /// GET of one fixed path (--path), sessions or not; elsewhere the protocol's ping
@@ -42,6 +44,7 @@ impl Workload {
             Self::Touch => "touch",
             Self::Set => "set",
             Self::Mixed => "mixed",
+            Self::List => "list",
             Self::LoginStorm => "login-storm",
             Self::Url => "url",
             Self::Idle => "idle",
@@ -56,6 +59,7 @@ impl Workload {
             Self::Touch => vec![Verb::Touch],
             Self::Set => vec![Verb::Set],
             Self::Mixed => mix.verbs().collect(),
+            Self::List => vec![Verb::List],
             Self::LoginStorm => vec![Verb::Create, Verb::Get],
             Self::Url | Self::Idle => vec![Verb::Fetch],
         }
@@ -64,7 +68,7 @@ impl Workload {
     /// Requests go to sessions that must exist before.
     pub(super) fn needs_sessions(self) -> bool {
         match self {
-            Self::Get | Self::Touch | Self::Set | Self::Mixed => true,
+            Self::Get | Self::Touch | Self::Set | Self::Mixed | Self::List => true,
             Self::Create | Self::LoginStorm | Self::Url | Self::Idle => false,
         }
     }

@@ -133,6 +133,7 @@ impl Endless {
             Workload::Get => Verb::Get,
             Workload::Touch => Verb::Touch,
             Workload::Set => Verb::Set,
+            Workload::List => Verb::List,
             Workload::Url | Workload::Idle => Verb::Fetch,
             Workload::Mixed => self.mix.draw(random),
             Workload::LoginStorm => return Some(self.storm.next(sessions, random)),
@@ -142,7 +143,7 @@ impl Endless {
 
     fn step(&mut self, verb: Verb, sessions: &mut Sessions, random: &mut Random) -> Option<Step> {
         match verb {
-            Verb::Create | Verb::Fetch => Some(Step::of(verb, 0)),
+            Verb::Create | Verb::List | Verb::Fetch => Some(Step::of(verb, 0)),
             Verb::Get => {
                 let killed = sessions.killed.len();
                 if killed > 0 && random.below(KILLED_ONE_IN) == 0 {

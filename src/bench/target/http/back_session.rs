@@ -42,10 +42,19 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
         (Verb::Get | Verb::Kill, 404) if frame.body.is_empty() => Meaning::Missing,
         (Verb::Set, 400) => Meaning::Missing,
         (Verb::Kill, 200) => Meaning::Killed,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch, 200) => Meaning::Served,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill | Verb::Fetch, status) => {
-            http::refused(status)
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch, 200) => {
+            Meaning::Served
         }
+        (
+            Verb::Get
+            | Verb::Touch
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch,
+            status,
+        ) => http::refused(status),
     }
 }
 

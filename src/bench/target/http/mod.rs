@@ -98,11 +98,11 @@ impl Target for HttpTarget {
         let marked = request.mark.and_then(|m| prepared.marked_sets.get(m.slot));
         let template = match request.verb {
             Verb::Create => &prepared.create,
-            // No dialect has touches and rotations; the command line refuses them.
+            // No dialect has touches, rotations and pages; the command line refuses them.
             Verb::Get | Verb::Touch | Verb::Rotate => &prepared.get,
             Verb::Set => marked.unwrap_or(&prepared.set),
             Verb::Kill => &prepared.kill,
-            Verb::Fetch => &self.fetch,
+            Verb::List | Verb::Fetch => &self.fetch,
         };
         template.write(request, out);
         Awaited::one(request)

@@ -42,11 +42,17 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
             Meaning::Missing
         }
         (Verb::Kill, 200, _) => Meaning::Killed,
-        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch, 200, _) => {
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch, 200, _) => {
             Meaning::Served
         }
         (
-            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill | Verb::Fetch,
+            Verb::Get
+            | Verb::Touch
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch,
             status,
             _,
         ) => http::refused(status),

@@ -48,7 +48,9 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
     match verb {
         Verb::Create => http::created(frame, "token"),
         Verb::Kill => Meaning::Killed,
-        Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Fetch => Meaning::Served,
+        Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch => {
+            Meaning::Served
+        }
     }
 }
 

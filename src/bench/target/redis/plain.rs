@@ -68,7 +68,7 @@ impl Target for PlainTarget {
             Verb::Touch | Verb::Rotate => &self.touch,
             Verb::Set => &self.set,
             Verb::Kill => &self.kill,
-            Verb::Fetch => &self.ping,
+            Verb::List | Verb::Fetch => &self.ping,
         };
         template.write(request, out);
         Awaited::one(request)
@@ -86,7 +86,7 @@ impl Target for PlainTarget {
         let is_missing = body.starts_with(b"$-1") || body == b":0\r\n";
         match awaited.verb {
             Verb::Create => Meaning::Created(None),
-            Verb::Fetch => Meaning::Served,
+            Verb::List | Verb::Fetch => Meaning::Served,
             Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill if is_missing => {
                 Meaning::Missing
             }

@@ -153,7 +153,7 @@ impl Target for RoundTripsTarget {
     fn write(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Awaited {
         match request.verb {
             Verb::Create => return self.create.write(request, 1, out),
-            Verb::Fetch => self.ping.write(request, out),
+            Verb::List | Verb::Fetch => self.ping.write(request, out),
             Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
                 self.read.write(request, out)
             }
@@ -172,7 +172,7 @@ impl Target for RoundTripsTarget {
         }
         match (awaited.verb, awaited.stage) {
             (Verb::Create, _) => Meaning::Created(None),
-            (Verb::Fetch, _) => Meaning::Served,
+            (Verb::List | Verb::Fetch, _) => Meaning::Served,
             (_, 0) => {
                 let mut fields = elements(body).skip(3);
                 let ttl = integer(fields.next().flatten());
@@ -214,9 +214,10 @@ impl Target for RoundTripsTarget {
                 }
             }
             (Verb::Set, _) => self.second_of_set(request, &frame.body, is_idle, out),
-            (Verb::Create | Verb::Get | Verb::Touch | Verb::Rotate | Verb::Fetch, _) => {
-                self.get.choose(is_idle).write(request, 1, out)
-            }
+            (
+                Verb::Create | Verb::Get | Verb::Touch | Verb::Rotate | Verb::List | Verb::Fetch,
+                _,
+            ) => self.get.choose(is_idle).write(request, 1, out),
         }
     }
 

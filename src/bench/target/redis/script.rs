@@ -209,7 +209,7 @@ impl Target for ScriptTarget {
             Verb::Get | Verb::Touch | Verb::Rotate => get.write(request, out),
             Verb::Set => set.write(request, out),
             Verb::Kill => kill.write(request, out),
-            Verb::Fetch => self.ping.write(request, out),
+            Verb::List | Verb::Fetch => self.ping.write(request, out),
         }
         Awaited::one(request)
     }
@@ -225,7 +225,7 @@ impl Target for ScriptTarget {
         }
         match awaited.verb {
             Verb::Create => Meaning::Created(None),
-            Verb::Fetch => Meaning::Served,
+            Verb::List | Verb::Fetch => Meaning::Served,
             Verb::Kill if body == b":0\r\n" => Meaning::Missing,
             Verb::Kill => Meaning::Killed,
             Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate
