@@ -2,17 +2,14 @@
 
 use serde_json::Value;
 
-use crate::bench::target::http::{self, HttpSettings, Prepared};
-use crate::bench::target::template::VALUE_DIGITS;
-use crate::bench::target::{Contents, Frame, Meaning, SLOTS, Verb};
+use crate::bench::target::http::{self, Prepared, bare, with_json};
+use crate::bench::target::settings::{MARKS, mark_value};
+use crate::bench::target::{Contents, Frame, Meaning, TargetSettings, Verb};
 
 /// Seconds that a session lives when its create names none.
 pub(super) const TTL: u64 = 7_200;
 
-/// Members of `d` that marks are written to.
-const MARKS: [&str; SLOTS] = ["m0", "m1", "m2", "m3"];
-
-pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
+pub(super) fn prepare(settings: &TargetSettings) -> Prepared {
     let app = &settings.app;
     let ttl = settings
         .ttl
@@ -23,19 +20,18 @@ pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
     let object = settings.object();
     let marked = |name: &&str| {
         let body = settings.object_with_mark(name);
-        let length = body.len() - "{value}".len() + VALUE_DIGITS;
-        settings.with_json(&set, &body, length)
+        with_json(settings, &set, &body)
     };
     Prepared {
         create: if settings.data_bytes == 0 {
-            settings.bare(&create)
+            bare(settings, &create)
         } else {
-            settings.with_json(&create, &object, object.len())
+            with_json(settings, &create, &object)
         },
-        get: settings.bare(&format!("GET /{app}/get/{{token}}")),
-        set: settings.with_json(&set, &object, object.len()),
+        get: bare(settings, &format!("GET /{app}/get/{{token}}")),
+        set: with_json(settings, &set, &object),
         marked_sets: MARKS.iter().map(marked).collect(),
-        kill: settings.bare(&format!("DELETE /{app}/kill/{{token}}")),
+        kill: bare(settings, &format!("DELETE /{app}/kill/{{token}}")),
     }
 }
 
@@ -46,8 +42,20 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
             Meaning::Missing
         }
         (Verb::Kill, 200, _) => Meaning::Killed,
-        (Verb::Get | Verb::Set | Verb::Fetch, 200, _) => Meaning::Served,
-        (Verb::Get | Verb::Set | Verb::Kill | Verb::Fetch, status, _) => Meaning::Refused(status),
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch, 200, _) => {
+            Meaning::Served
+        }
+        (
+            Verb::Get
+            | Verb::Touch
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch,
+            status,
+            _,
+        ) => http::refused(status),
     }
 }
 
@@ -55,6 +63,7 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let data = body.get("d");
     Some(Contents {
         reads: Some(body.get("r")?.as_u64()?),
-        slots: MARKS.map(|name| http::mark_value(data.and_then(|d| d.get(name)))),
+        version: None,
+        slots: MARKS.map(|name| mark_value(data.and_then(|d| d.get(name)))),
     })
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::bench::target::http::{self, HttpSettings, Prepared};
-use crate::bench::target::template::VALUE_DIGITS;
-use crate::bench::target::{Contents, Frame, Meaning, Verb};
+use crate::bench::target::http::{self, Prepared, bare, with_json};
+use crate::bench::target::settings::mark_value;
+use crate::bench::target::{Contents, Frame, Meaning, TargetSettings, Verb};
 
 /// Seconds without use that a session lives: 180 days.
 pub(super) const TTL: u64 = 15_552_000;
@@ -13,22 +13,21 @@ pub(super) const TTL: u64 = 15_552_000;
 /// there is one slot only.
 const MARK: &str = "m0";
 
-pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
+pub(super) fn prepare(settings: &TargetSettings) -> Prepared {
     let create = "POST /new?user_id={user}&ip={address}";
     let set = "POST /get?token={token}";
     let object = settings.object();
     let marked = settings.object_with_mark(MARK);
-    let marked_length = marked.len() - "{value}".len() + VALUE_DIGITS;
     Prepared {
         create: if settings.data_bytes == 0 {
-            settings.bare("GET /new?user_id={user}&ip={address}")
+            bare(settings, "GET /new?user_id={user}&ip={address}")
         } else {
-            settings.with_json(create, &object, object.len())
+            with_json(settings, create, &object)
         },
-        get: settings.bare("GET /get?token={token}"),
-        set: settings.with_json(set, &object, object.len()),
-        marked_sets: vec![settings.with_json(set, &marked, marked_length)],
-        kill: settings.bare("GET /del?token={token}"),
+        get: bare(settings, "GET /get?token={token}"),
+        set: with_json(settings, set, &object),
+        marked_sets: vec![with_json(settings, set, &marked)],
+        kill: bare(settings, "GET /del?token={token}"),
     }
 }
 
@@ -36,20 +35,22 @@ pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
 pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
     let body: &[u8] = &frame.body;
     if frame.status != 200 {
-        return Meaning::Refused(frame.status);
+        return http::refused(frame.status);
     }
     if body.starts_with(br#"{"status":"error""#) {
         let missing = memchr::memmem::find(body, b"token_not_found").is_some();
         return if missing {
             Meaning::Missing
         } else {
-            Meaning::Refused(200)
+            http::refused(200)
         };
     }
     match verb {
         Verb::Create => http::created(frame, "token"),
         Verb::Kill => Meaning::Killed,
-        Verb::Get | Verb::Set | Verb::Fetch => Meaning::Served,
+        Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch => {
+            Meaning::Served
+        }
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let extra = body.get("data")?.get("extra")?;
     let mut contents = Contents::default();
     if let Some(first) = contents.slots.first_mut() {
-        *first = http::mark_value(extra.get(MARK));
+        *first = mark_value(extra.get(MARK));
     }
     Some(contents)
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-use crate::bench::target::{Frame, Malformed, Reply};
+use crate::bench::target::{Frame, Malformed, REPLY_BYTES, Reply};
 
 /// Header fields that a reply may have.
 const FIELDS: usize = 64;
@@ -106,7 +106,7 @@ fn read_chunks(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Malformed> {
         };
         let size = usize::try_from(size)
             .ok()
-            .filter(|size| *size < super::http::REPLY_BYTES)
+            .filter(|size| *size < REPLY_BYTES)
             .ok_or(Malformed("a chunk of the reply is too large"))?;
         at += line;
         if size == 0 {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::bench::target::http::{self, HttpSettings, Prepared};
-use crate::bench::target::template::{USER_DIGITS, VALUE_DIGITS};
-use crate::bench::target::{Contents, Frame, Meaning, SLOTS, Verb};
+use crate::bench::target::http::{self, Prepared, bare, with_json};
+use crate::bench::target::settings::mark_value;
+use crate::bench::target::{Contents, Frame, Meaning, SLOTS, TargetSettings, Verb};
 
 /// Seconds that a session lives from its create, unless `SESSION_EXP_SEC` says otherwise: 365 days.
 pub(super) const TTL: u64 = 31_536_000;
@@ -12,30 +12,25 @@ pub(super) const TTL: u64 = 31_536_000;
 /// Attributes that marks are written to.
 const MARKS: [&str; SLOTS] = ["auth_code", "access_token", "refresh_token", "user_email"];
 
-/// Bytes of a token.
-const TOKEN_BYTES: usize = 64;
-
 /// The data of a session goes into `device_id`, the only attribute that lists show;
 /// it is never empty, because a PATCH of empty attributes is an error of the service.
-pub(super) fn prepare(settings: &HttpSettings) -> Prepared {
+pub(super) fn prepare(settings: &TargetSettings) -> Prepared {
     let device = "x".repeat(settings.data_bytes.max(1));
     let create = format!(r#"{{"user_id":"user{{user}}","device_id":"{device}"}}"#);
-    let create_length = create.len() - "{user}".len() + USER_DIGITS;
-    let set = |attributes: &str, growth: usize| {
+    let set = |attributes: &str| {
         let body = format!(r#"{{"session_id":"{{token}}","session_attributes":{attributes}}}"#);
-        let length = body.len() - "{token}".len() + TOKEN_BYTES + growth;
-        settings.with_json("PATCH /a01/session", &body, length)
+        with_json(settings, "PATCH /a01/session", &body)
     };
     let marked = |name: &&str| {
         let attributes = format!(r#"{{"device_id":"{device}","{name}":"{{value}}"}}"#);
-        set(&attributes, VALUE_DIGITS - "{value}".len())
+        set(&attributes)
     };
     Prepared {
-        create: settings.with_json("POST /a01/session", &create, create_length),
-        get: settings.bare("GET /a01/session/{token}"),
-        set: set(&format!(r#"{{"device_id":"{device}"}}"#), 0),
+        create: with_json(settings, "POST /a01/session", &create),
+        get: bare(settings, "GET /a01/session/{token}"),
+        set: set(&format!(r#"{{"device_id":"{device}"}}"#)),
         marked_sets: MARKS.iter().map(marked).collect(),
-        kill: settings.bare("DELETE /a01/session/{token}"),
+        kill: bare(settings, "DELETE /a01/session/{token}"),
     }
 }
 
@@ -47,8 +42,19 @@ pub(super) fn meaning<'f>(verb: Verb, frame: &'f Frame<'_>) -> Meaning<'f> {
         (Verb::Get | Verb::Kill, 404) if frame.body.is_empty() => Meaning::Missing,
         (Verb::Set, 400) => Meaning::Missing,
         (Verb::Kill, 200) => Meaning::Killed,
-        (Verb::Get | Verb::Set | Verb::Fetch, 200) => Meaning::Served,
-        (Verb::Get | Verb::Set | Verb::Kill | Verb::Fetch, status) => Meaning::Refused(status),
+        (Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::List | Verb::Fetch, 200) => {
+            Meaning::Served
+        }
+        (
+            Verb::Get
+            | Verb::Touch
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch,
+            status,
+        ) => http::refused(status),
     }
 }
 
@@ -56,6 +62,7 @@ pub(super) fn contents(body: &Value) -> Option<Contents> {
     let attributes = body.as_object()?;
     Some(Contents {
         reads: None,
-        slots: MARKS.map(|name| http::mark_value(attributes.get(name))),
+        version: None,
+        slots: MARKS.map(|name| mark_value(attributes.get(name))),
     })
 }
