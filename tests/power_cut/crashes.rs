@@ -25,7 +25,7 @@ fn run(policy: Durability, rules: CutRules, share: u64) {
         assert_eq!(history.refused, 0, "nothing fails here");
         tally.add(&found);
         restarts += history.restarts;
-        saved += history.saved;
+        saved += history.saver.saved;
         if tally.cuts >= wanted {
             break;
         }

@@ -50,12 +50,12 @@ fn run_with(seed: u64, policy: Durability, fault: Fault, sum: &mut Sum) {
     disk.inject(Fault { from, ..fault }, seed + fault.from);
     history.run_alive(STEPS, &mut cutter);
     disk.mend();
-    history.settle(HEALING_MILLIS, &mut cutter);
+    history.wait(HEALING_MILLIS, &mut cutter);
     assert_eq!(history.process.log.health(), Health::Healthy);
     let refused = history.refused;
     history.run_alive(15, &mut cutter);
     assert_eq!(history.refused, refused, "all is well again");
-    history.settle(2_000, &mut cutter);
+    history.wait(2_000, &mut cutter);
     let (log, cut) = (&history.process.log, disk.cut());
     assert!(log.reached() >= log.head(), "everything is acknowledged");
     let image = cut.image(CutRules::JOURNALED, &mut Dice::new(seed));
@@ -64,7 +64,7 @@ fn run_with(seed: u64, policy: Durability, fault: Fault, sum: &mut Sum) {
     sum.runs += 1;
     sum.hit += u64::from(disk.injected() > 0);
     sum.refusing += u64::from(history.refused > 0);
-    sum.healed += u64::from(history.healed > 0);
+    sum.healed += u64::from(history.saver.healed > 0);
 }
 
 fn fail_each_call(policy: Durability) {

@@ -12,7 +12,7 @@ use crate::audit::{Auditor, Expectation};
 use crate::chronicle::Chronicle;
 use crate::fault_disk::{Choice, Cut, CutRules, Dice, FaultDisk};
 use crate::process::Process;
-use crate::saver::{Saver, Walks};
+use crate::saver::Saver;
 
 /// Where the clock stands at first.
 const START: Millis = Millis(1_795_000_000_123);
@@ -24,13 +24,10 @@ pub(crate) struct History {
     pub(crate) dice: Dice,
     pub(crate) process: Process,
     pub(crate) chronicle: Chronicle,
+    pub(crate) saver: Saver,
     policy: Durability,
     /// Verbs that the log has refused.
     pub(crate) refused: u64,
-    /// Snapshots that came to their ends.
-    pub(crate) saved: u64,
-    /// Those of them that healed the log.
-    pub(crate) healed: u64,
     /// Processes before this one.
     pub(crate) restarts: u64,
     /// The app that is being killed by the present verb.
@@ -40,7 +37,6 @@ pub(crate) struct History {
     durable: u64,
     /// The log was failed during the last step, or before it.
     is_failed: bool,
-    walks: Walks,
 }
 
 impl History {
@@ -56,70 +52,47 @@ impl History {
             chronicle: Chronicle::default(),
             policy,
             refused: 0,
-            saved: 0,
-            healed: 0,
             restarts: 0,
             end_app: None,
             reached: VecDeque::new(),
             durable: 0,
             is_failed: false,
-            walks: Walks::default(),
+            saver: Saver::default(),
         }
     }
 
     /// Does `steps` random things, over as many processes as it takes.
     pub(crate) fn run(&mut self, steps: u64, auditor: &mut dyn Auditor) {
-        let mut left = steps;
-        while left > 0 {
-            left = self.live(left, auditor);
-            if left > 0 {
+        for _ in 0..steps {
+            if self.dice.roll(50) == 0 {
                 self.restart(auditor);
+            } else {
+                self.step(auditor);
             }
         }
+        self.commit(auditor);
     }
 
     /// Does `steps` random things with the present process.
     pub(crate) fn run_alive(&mut self, steps: u64, auditor: &mut dyn Auditor) {
-        let mut left = steps;
-        while left > 0 {
-            left = self.live(left, auditor);
-        }
-    }
-
-    /// Lets `millis` pass without any verb.
-    pub(crate) fn settle(&mut self, millis: u64, auditor: &mut dyn Auditor) {
-        let (engine, log) = (self.process.engine.clone(), self.process.log.clone());
-        let mut saver = Saver::new(&engine, &log);
-        self.wait(millis, &mut saver, auditor);
-        self.healed += saver.healed;
-    }
-
-    /// Does up to `steps` random things with the present process; answers how many are left when the
-    /// next one is to begin.
-    fn live(&mut self, steps: u64, auditor: &mut dyn Auditor) -> u64 {
-        let (engine, log) = (self.process.engine.clone(), self.process.log.clone());
-        let mut saver = Saver::new(&engine, &log);
-        for left in (0..steps).rev() {
-            match self.dice.roll(100) {
-                0..55 => self.verb(),
-                55..75 => self.commit(auditor),
-                75..85 => self.advance(&mut saver, auditor),
-                85..98 => {
-                    let slices = self.dice.choose(7);
-                    saver.save(slices, &mut self.walks);
-                    self.show_cuts(auditor);
-                }
-                _ => {
-                    self.saved += saver.saved;
-                    self.healed += saver.healed;
-                    return left;
-                }
-            }
+        for _ in 0..steps {
+            self.step(auditor);
         }
         self.commit(auditor);
-        self.saved += saver.saved;
-        self.healed += saver.healed;
-        0
+    }
+
+    fn step(&mut self, auditor: &mut dyn Auditor) {
+        match self.dice.roll(100) {
+            0..56 => self.verb(),
+            56..76 => self.commit(auditor),
+            76..86 => self.advance(auditor),
+            _ => {
+                let slices = self.dice.choose(5);
+                let Process { engine, log, .. } = &self.process;
+                self.saver.save(engine, log, slices);
+                self.show_cuts(auditor);
+            }
+        }
     }
 
     /// Lets the writer write what waits.
@@ -129,18 +102,18 @@ impl History {
     }
 
     /// Lets time pass: mostly less than a second, sometimes many.
-    fn advance(&mut self, saver: &mut Saver<'_>, auditor: &mut dyn Auditor) {
+    fn advance(&mut self, auditor: &mut dyn Auditor) {
         let millis = match self.dice.roll(20) {
             0..10 => self.dice.roll(40),
             10..16 => self.dice.roll(1_200),
             16..19 => self.dice.roll(4_000),
             _ => self.dice.roll(20_000),
         };
-        self.wait(millis, saver, auditor);
+        self.wait(millis, auditor);
     }
 
     /// Lets `millis` pass, in which everything happens that is due.
-    pub(crate) fn wait(&mut self, millis: u64, saver: &mut Saver<'_>, auditor: &mut dyn Auditor) {
+    pub(crate) fn wait(&mut self, millis: u64, auditor: &mut dyn Auditor) {
         let end = self.now().0 + millis;
         while self.now().0 < end {
             let pause = self.process.pause().min(end - self.now().0);
@@ -149,7 +122,8 @@ impl History {
             self.show_cuts(auditor);
             self.process.tick();
             self.note(None);
-            saver.heal(2, &mut self.walks);
+            let Process { engine, log, .. } = &self.process;
+            self.saver.heal(engine, log, 2);
             self.process.step();
             self.show_cuts(auditor);
         }
@@ -158,6 +132,9 @@ impl History {
     /// Ends the process and starts the next on the same disk: asked to stop, killed, or without power.
     fn restart(&mut self, auditor: &mut dyn Auditor) {
         let way = self.dice.roll(3);
+        if way == 0 {
+            self.saver.give_up();
+        }
         if way == 0 && self.process.stop().is_ok() {
             self.note(None);
             self.show_cuts(auditor);
@@ -200,7 +177,7 @@ impl History {
         self.process = found.process;
         self.reached.clear();
         self.is_failed = false;
-        self.walks.clear();
+        self.saver.end();
         self.durable = found.last;
         self.restarts += 1;
     }
@@ -214,7 +191,7 @@ impl History {
             reached,
             durable: self.durable_of(reached),
             head: self.process.log.head().0,
-            walks: &self.walks,
+            walks: &self.saver.walks,
             now: self.now(),
         }
     }

@@ -22,10 +22,6 @@ impl Walks {
         self.walks.last_mut().unwrap().1 = head;
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.walks.clear();
-    }
-
     /// The position for a snapshot of this number; 0 for one of an earlier process, or none.
     pub(crate) fn of(&self, snapshot: Option<u64>) -> u64 {
         let is_later = |walk: &&(u64, u64)| snapshot.is_some_and(|number| walk.0 < number);
@@ -34,60 +30,60 @@ impl Walks {
 }
 
 /// At most one snapshot under way.
-pub(crate) struct Saver<'s> {
-    engine: &'s Engine,
-    log: &'s Log,
-    saving: Option<Saving<'s>>,
+#[derive(Default)]
+pub(crate) struct Saver {
+    saving: Option<Saving>,
     is_healing: bool,
+    pub(crate) walks: Walks,
     /// Snapshots that came to their ends.
     pub(crate) saved: u64,
     /// Those of them that healed the log.
     pub(crate) healed: u64,
 }
 
-impl<'s> Saver<'s> {
-    pub(crate) fn new(engine: &'s Engine, log: &'s Log) -> Self {
-        Self {
-            engine,
-            log,
-            saving: None,
-            is_healing: false,
-            saved: 0,
-            healed: 0,
-        }
+impl Saver {
+    /// Gives up what is under way.
+    pub(crate) fn give_up(&mut self) {
+        self.saving = None;
+        self.is_healing = false;
+    }
+
+    /// The process has ended.
+    pub(crate) fn end(&mut self) {
+        self.give_up();
+        self.walks = Walks::default();
     }
 
     /// Begins a snapshot, or takes the one under way some slices further.
-    pub(crate) fn save(&mut self, slices: usize, walks: &mut Walks) {
+    pub(crate) fn save(&mut self, engine: &Engine, log: &Log, slices: usize) {
         if self.saving.is_none() {
-            walks.begin(self.log.last_snapshot().number);
-            self.begin(false, Saving::begin(self.engine, self.log));
+            self.begin(log, false, Saving::begin(log));
         }
-        self.go_on(slices, walks);
+        self.go_on(engine, log, slices);
     }
 
     /// Heals the log when that is due, or takes a healing under way some slices further.
-    pub(crate) fn heal(&mut self, slices: usize, walks: &mut Walks) {
-        if self.saving.is_none() && self.log.healing_due() == Some(Duration::ZERO) {
-            walks.begin(self.log.last_snapshot().number);
-            self.begin(true, Saving::begin_healing(self.engine, self.log));
+    pub(crate) fn heal(&mut self, engine: &Engine, log: &Log, slices: usize) {
+        if self.saving.is_none() && log.healing_due() == Some(Duration::ZERO) {
+            self.begin(log, true, Saving::begin_healing(engine, log));
         }
-        if self.is_healing {
-            self.go_on(slices, walks);
+        if self.is_healing || log.healing_due().is_some() {
+            self.go_on(engine, log, slices);
         }
     }
 
-    fn begin(&mut self, is_healing: bool, begun: Result<Saving<'s>, SnapshotError>) {
+    fn begin(&mut self, log: &Log, is_healing: bool, begun: Result<Saving, SnapshotError>) {
+        self.walks.begin(log.last_snapshot().number);
         self.is_healing = is_healing;
         self.saving = begun.ok();
     }
 
-    fn go_on(&mut self, slices: usize, walks: &mut Walks) {
+    fn go_on(&mut self, engine: &Engine, log: &Log, slices: usize) {
         let Some(saving) = &mut self.saving else {
             return;
         };
-        walks.note(self.log.head().0);
-        match saving.step(slices) {
+        self.walks.note(log.head().0);
+        match saving.step(engine, log, slices) {
             Ok(SavingStep::More | SavingStep::Wait) => return,
             Ok(SavingStep::Done(_)) => {
                 self.saved += 1;
