@@ -4,6 +4,8 @@ mod file;
 mod flags;
 mod listen;
 mod size;
+mod span;
+mod storage;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use std::time::Duration;
 pub use flags::{LogFormat, ServeFlags};
 pub use listen::{Address, Cidr, DialectName, HttpListen};
 pub use size::parse_size;
+pub use span::parse_span;
+pub use storage::{DEFAULT_DATA, Durability, Storage};
 
 use crate::config::file::FileSettings;
 use crate::limits;
@@ -58,6 +62,8 @@ impl Default for HttpLimits {
 pub struct Config {
     /// Where HTTP is served.
     pub http: Vec<HttpListen>,
+    /// Where sessions are kept on disk; `None` keeps them in memory only.
+    pub storage: Option<Storage>,
     /// Bytes that sessions may take; `u64::MAX` for no bound.
     pub max_memory: u64,
     /// Apps that may have sessions at one time.
@@ -89,6 +95,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http: Vec::new(),
+            storage: None,
             max_memory: u64::MAX,
             max_apps: limits::APPS,
             max_connections: limits::CONNECTIONS,
@@ -128,8 +135,6 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is no log yet, and `--memory-only` was not asked for.
-    NoLog,
 }
 
 impl std::fmt::Display for ConfigError {
@@ -143,9 +148,6 @@ impl std::fmt::Display for ConfigError {
                 file.display()
             ),
             Self::Invalid { setting, reason } => write!(out, "{setting}: {reason}"),
-            Self::NoLog => out.write_str(
-                "there is no log yet, so sessions cannot be kept on disk: start with --memory-only",
-            ),
         }
     }
 }
@@ -167,20 +169,15 @@ impl Config {
             Some(path) => FileSettings::read(path)?,
             None => FileSettings::default(),
         };
-        if flags.data.is_some() || !(flags.memory_only || file.memory_only.unwrap_or(false)) {
-            return Err(ConfigError::NoLog);
-        }
-        if file.data.is_some() {
-            return Err(ConfigError::NoLog);
-        }
         let defaults = Self::default();
         let log_level = environment("RS_LOGLEVEL");
         let old_access_log = log_level.is_some_and(|level| !level.is_empty() && level != "none");
         Ok(Self {
             http: listeners(&flags, &file, environment)?,
+            storage: Storage::resolve(&flags, &file)?,
             max_memory: match (flags.max_memory, &file.max_memory) {
                 (Some(bytes), _) => bytes,
-                (None, Some(size)) => size.bytes()?,
+                (None, Some(size)) => size.bytes("max-memory")?,
                 (None, None) => defaults.max_memory,
             },
             max_apps: at_least_one("max-apps", flags.max_apps.or(file.max_apps))?

@@ -1,6 +1,6 @@
 //! Verbs over many sessions, in bounded slices: lists, kills, counts.
 
-use super::{Engine, ListCursor, ListProgress, Reply, Scope, at_once};
+use super::{Engine, ListCursor, ListProgress, Refusal, Reply, Scope, Weight, at_once};
 use crate::clock::Millis;
 use crate::model::{AppName, Change, SessionView};
 use crate::store::{App, Locked, Members, Visit};
@@ -12,26 +12,39 @@ const HOLDS_BEFORE_COUNT: usize = 2_048;
 impl Engine {
     /// Ends a bounded number of the sessions in `scope`; the answer counts them. Call again with
     /// the same cursor while the progress is [`ListProgress::More`].
+    ///
+    /// # Errors
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`]. This call has ended nothing then; what calls
+    /// before it ended stays so.
     pub fn remove_matching(
         &self,
         now: Millis,
         app: AppName<'_>,
         scope: Scope<'_>,
         cursor: &mut ListCursor,
-    ) -> (ListProgress, Reply<u64>) {
+    ) -> Result<(ListProgress, Reply<u64>), Refusal> {
+        self.admit(Weight::Shrink)?;
         let mut reply = at_once(0);
         let mut end = |app: &App, locked: &mut Locked<'_>| {
             reply.wait_for = reply.wait_for.max(self.end(app, locked));
             reply.answer += 1;
         };
         let progress = self.visit(now, app, scope, cursor, &mut Visit::Locked(&mut end));
-        (progress, reply)
+        if progress == ListProgress::Done {
+            // What others ended meanwhile was not found here, and the answer says it is gone.
+            reply.wait_for = reply.wait_for.max(self.log.head());
+        }
+        Ok((progress, reply))
     }
 
     /// Ends all sessions of an app at once; the answer counts them.
-    pub fn remove_app(&self, now: Millis, app: AppName<'_>) -> Reply<u64> {
+    ///
+    /// # Errors
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`]. Nothing is changed then.
+    pub fn remove_app(&self, now: Millis, app: AppName<'_>) -> Result<Reply<u64>, Refusal> {
+        self.admit(Weight::Shrink)?;
         let Some(app) = self.app(app) else {
-            return at_once(0);
+            return Ok(self.nothing_there(0));
         };
         self.settle(now);
         loop {
@@ -41,7 +54,8 @@ impl Engine {
                 wait_for = self.log.append(&Change::RemoveApp { app, epoch });
             });
             if let Some(answer) = killed {
-                return Reply { answer, wait_for };
+                let wait_for = wait_for.or_else(|| self.log.head());
+                return Ok(Reply { answer, wait_for });
             }
             self.store.sweep(now, HOLDS_BEFORE_COUNT);
         }
@@ -142,7 +156,7 @@ mod tests {
         let [one, other] = ["one", "other"].map(|name| AppName::new(name).unwrap());
         create(&engine, one, b"a");
         let dropped = engine.app(one).unwrap();
-        engine.remove(NOW, one, Key::Token(b"a"), |_| ());
+        engine.remove(NOW, one, Key::Token(b"a"), |_| ()).unwrap();
         create(&engine, other, b"b");
         for members in [Members::User("u"), Members::ActiveSince(Millis(0))] {
             let (mut shown, mut cursor) = (0, ListCursor::default());

@@ -1,6 +1,6 @@
 //! Creating a session.
 
-use super::{Created, Engine, NewSession, NewToken, Refusal, Reply};
+use super::{Created, Engine, NewSession, NewToken, Refusal, Reply, Weight};
 use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::CreateChange;
@@ -13,9 +13,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::Exists`] for a client-chosen token that lives, [`Refusal::BadName`],
-    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`].
+    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`],
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`].
     pub fn create(&self, now: Millis, new: &NewSession<'_>) -> Result<Reply<Created>, Refusal> {
         check_sizes(new)?;
+        self.admit(Weight::Grow)?;
         if self.is_full() {
             return Err(Refusal::MemoryFull);
         }
@@ -93,17 +95,16 @@ impl Engine {
                 data: new.data,
                 sealed: &sealed,
             };
-            let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
+            let mut wait_for = None;
+            let applied = locked.create(app, &change, |change| {
+                wait_for = self.log.append(&Change::Create(change.clone()));
+            });
             return Ok(match applied {
                 Applied::Done => Some(Reply {
                     answer: created,
                     wait_for,
                 }),
-                Applied::AppMovedOn => {
-                    // It is written down already, and nobody will ever know its token.
-                    self.log.append(&Change::Remove { handle });
-                    None
-                }
+                Applied::AppMovedOn => None,
             });
         }
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::read::{Before, touch, untouched, with_locked};
-use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, at_once};
+use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, Weight};
 use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::{TouchChange, UpdateChange};
@@ -24,7 +24,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal::Gone`], [`Refusal::VersionDiffers`], [`Refusal::UserDiffers`],
     /// [`Refusal::NotAnObject`], [`Refusal::BadName`], [`Refusal::DataTooLarge`],
-    /// [`Refusal::MemoryFull`]. Nothing is changed then.
+    /// [`Refusal::MemoryFull`], [`Refusal::LogFailed`], [`Refusal::DiskFull`]. Nothing is changed
+    /// then. An edit that comes to a mere touch is not refused by the log.
     pub fn edit<R>(
         &self,
         now: Millis,
@@ -37,6 +38,7 @@ impl Engine {
             return Err(Refusal::BadName);
         }
         let full = self.is_full();
+        let admitted = self.admit(Weight::Grow);
         with_locked(self, now, app, key, |app, locked| {
             let record = *locked.record().ok_or(Refusal::Gone)?;
             let before = Before::of(&record, now);
@@ -53,7 +55,10 @@ impl Engine {
                     bytes: merged,
                 });
                 let change = change(&record, now, edit, data);
-                Ok(self.commit(app, locked, &change).1)
+                if !matches!(change, Change::Touch(_)) {
+                    admitted?;
+                }
+                Ok(self.commit(app, locked, &change))
             })?;
             let view = locked.view(app, now).ok_or(Refusal::Gone)?;
             let over = view.deadline <= now;
@@ -69,13 +74,17 @@ impl Engine {
     }
 
     /// Ends a session. `answer` sees it as it was; `None` when there was no such session.
+    ///
+    /// # Errors
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`]. Nothing is changed then.
     pub fn remove<R>(
         &self,
         now: Millis,
         app: AppName<'_>,
         key: Key<'_>,
         answer: impl FnOnce(&SessionView<'_>) -> R,
-    ) -> Reply<Option<R>> {
+    ) -> Result<Reply<Option<R>>, Refusal> {
+        self.admit(Weight::Shrink)?;
         let removed = with_locked(self, now, app, key, |app, locked| {
             let answer = locked.view(app, now).map(|view| answer(&view));
             Reply {
@@ -83,13 +92,13 @@ impl Engine {
                 wait_for: self.end(app, locked),
             }
         });
-        removed.unwrap_or(at_once(None))
+        Ok(removed.unwrap_or_else(|| self.nothing_there(None)))
     }
 
     /// Ends the session that was found.
     pub(super) fn end(&self, app: &App, locked: &mut Locked<'_>) -> Option<Position> {
         let handle = locked.record()?.handle();
-        self.commit(app, locked, &Change::Remove { handle }).1
+        self.commit(app, locked, &Change::Remove { handle })
     }
 }
 

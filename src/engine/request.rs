@@ -35,6 +35,10 @@ pub enum Refusal {
     TooManyApps,
     /// The server holds as much as `--max-memory` allows.
     MemoryFull,
+    /// The log cannot be written at present, so nothing may be changed.
+    LogFailed,
+    /// The disk of the log is full, so nothing may be changed that takes room on it.
+    DiskFull,
 }
 
 impl std::fmt::Display for Refusal {
@@ -51,6 +55,10 @@ impl std::fmt::Display for Refusal {
             Self::DataTooLarge => "the session's data would exceed 1 MiB",
             Self::TooManyApps => "the server holds as many apps as --max-apps allows",
             Self::MemoryFull => "the server holds as much as --max-memory allows",
+            Self::LogFailed => {
+                "the server cannot write its log; nothing was changed, try again later"
+            }
+            Self::DiskFull => "the disk of the server's log is full; nothing was changed",
         })
     }
 }

@@ -13,7 +13,7 @@ pub struct Position(pub u64);
 
 /// One alteration of one session, or of one whole app. It carries states, not differences, so
 /// applying it twice is the same as applying it once.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change<'a> {
     /// A session comes to be.
     Create(CreateChange<'a>),
@@ -38,7 +38,7 @@ pub enum Change<'a> {
 }
 
 /// The whole state of a new session.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CreateChange<'a> {
     /// The app it belongs to.
     pub app: AppName<'a>,
@@ -74,7 +74,7 @@ pub struct CreateChange<'a> {
 
 /// How far a session has been read and when. Times and counters only move forward: what is older
 /// than the session changes nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TouchChange {
     /// Which session.
     pub handle: Handle,
@@ -87,7 +87,7 @@ pub struct TouchChange {
 }
 
 /// The new state of a living session. What is `None` stays as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UpdateChange<'a> {
     /// Which session.
     pub handle: Handle,
@@ -108,7 +108,7 @@ pub struct UpdateChange<'a> {
 }
 
 /// New data of a session, whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DataChange<'a> {
     /// What the data are.
     pub content_type: ContentType,

@@ -4,6 +4,7 @@ pub mod logging;
 mod signals;
 mod socket_file;
 mod ticker;
+pub mod transfer;
 mod worker;
 
 use std::io::{self, Write};

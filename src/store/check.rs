@@ -327,7 +327,7 @@ mod tests {
         assert!(
             damaged(|s| {
                 let app = s.app(AppName::new("app").unwrap()).unwrap();
-                assert!(app.enter());
+                assert!(app.enter(1));
             })
             .contains("records")
         );

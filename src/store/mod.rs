@@ -14,13 +14,17 @@ mod arena;
 mod cells;
 mod check;
 mod directory;
+mod harvest;
 mod list;
+mod load;
 mod memory;
 mod neighbours;
+mod newcomers;
 mod record;
 mod shard;
 mod sweep;
 mod time_index;
+mod walk;
 mod warm;
 mod wheel;
 
@@ -30,12 +34,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 pub(crate) use apply::Applied;
 pub(crate) use apps::{App, TooManyApps};
 use directory::{Directory, NameHash};
+use harvest::Harvester;
 pub(crate) use list::{Cursor, Members, Visit};
 use memory::Ledger;
 pub use memory::MemoryUse;
 pub(crate) use record::Record;
 use shard::Shard;
 use sweep::{Reaping, Sweeper};
+pub use warm::Ahead;
 
 use crate::clock::Millis;
 use crate::model::session::LazyBody;
@@ -68,6 +74,10 @@ pub(crate) struct Store {
     sweeper: Mutex<Sweeper>,
     /// The second up to which all expired sessions have been removed.
     swept_to: AtomicU32,
+    harvester: Mutex<Harvester>,
+    /// The second up to which all touches have been harvested; the last one of all when nobody
+    /// harvests.
+    harvested_to: AtomicU32,
     /// Killed apps whose memory is still to be freed.
     reaping: Mutex<std::collections::VecDeque<Reaping>>,
 }
@@ -115,6 +125,8 @@ impl Store {
             ledger: Ledger::default(),
             sweeper: Mutex::default(),
             swept_to: AtomicU32::new(0),
+            harvester: Mutex::default(),
+            harvested_to: AtomicU32::new(u32::MAX),
             reaping: Mutex::default(),
         }
     }
@@ -163,37 +175,26 @@ impl Store {
         self.swept_to.load(Ordering::Acquire) >= record::index_second(now)
     }
 
-    /// Shows up to `limit` records from `from` on, in slot order, and answers where to go on. Sessions
-    /// may come and go meanwhile: one that lives through the whole walk is shown.
-    pub(crate) fn walk(
-        &self,
-        from: u64,
-        limit: usize,
-        each: &mut dyn FnMut(&SessionView<'_>, &App),
-    ) -> Option<u64> {
-        let number = usize::try_from(from >> 32).unwrap_or(usize::MAX);
-        let shard = locked(self.shards.get(number)?);
-        let first = u32::try_from(from & 0xffff_ffff).unwrap_or(u32::MAX);
-        let end = first
-            .saturating_add(u32::try_from(limit).unwrap_or(1))
-            .min(shard.used());
-        for slot in first..end {
-            let Some(record) = shard.living(slot) else {
-                continue;
-            };
-            let Some(app) = self.apps.by_id(record.app) else {
-                continue;
-            };
-            if app.is_current(record.epoch) {
-                each(&view(&app, &shard, slot, Millis(0)), &app);
-            }
+    /// The newest epoch of any app.
+    pub(crate) fn newest_epoch(&self) -> u32 {
+        self.epochs.load(Ordering::Acquire)
+    }
+
+    /// Lets no epoch up to `epoch` begin any more.
+    pub(crate) fn raise_epochs(&self, epoch: u32) {
+        self.epochs.fetch_max(epoch, Ordering::AcqRel);
+    }
+
+    /// Sets the wheels and time indexes of a store without apps to the present, so that what is old
+    /// when it is filed need not be moved from there through all the time between. Sessions that
+    /// expired up to now are filed under the present second, so the next sweep finds them.
+    pub(crate) fn start_at(&self, now: Millis) {
+        let second = record::index_second(now);
+        self.apps.start_at(second);
+        let before = second.saturating_sub(1);
+        for shard in &self.shards {
+            locked(shard).start_wheel_at(before);
         }
-        let more = end < shard.used();
-        Some(if more {
-            from + u64::from(end - first)
-        } else {
-            ((from >> 32) + 1) << 32
-        })
     }
 
     fn lock_shard(&self, handle: Handle) -> Locked<'_> {

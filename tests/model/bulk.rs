@@ -17,9 +17,10 @@ impl Driver {
         };
         let (mut cursor, mut removed) = (ListCursor::default(), 0);
         loop {
-            let (progress, reply) =
-                self.engine
-                    .remove_matching(at(self.now), Self::name(app), scope, &mut cursor);
+            let (progress, reply) = self
+                .engine
+                .remove_matching(at(self.now), Self::name(app), scope, &mut cursor)
+                .unwrap();
             removed += reply.answer;
             if progress == ListProgress::Done {
                 break;
@@ -42,7 +43,10 @@ impl Driver {
     pub(super) fn remove_app(&mut self) {
         let app = self.app();
         self.twin.settle(self.now);
-        let removed = self.engine.remove_app(at(self.now), Self::name(app));
+        let removed = self
+            .engine
+            .remove_app(at(self.now), Self::name(app))
+            .unwrap();
         self.compare_count(removed.answer, |twin| twin.clone().remove_app(app));
         self.twin.remove_app(app);
     }

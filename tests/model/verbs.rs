@@ -206,12 +206,15 @@ impl Driver {
 
     pub(super) fn remove(&mut self) {
         let (app, token) = self.token();
-        let removed = self.engine.remove(
-            at(self.now),
-            Self::name(app),
-            Key::Token(&token),
-            Facts::of_view,
-        );
+        let removed = self
+            .engine
+            .remove(
+                at(self.now),
+                Self::name(app),
+                Key::Token(&token),
+                Facts::of_view,
+            )
+            .unwrap();
         match self.twin.find(app, &token, self.now) {
             Some(found) => {
                 let facts = Facts::of_twin(&self.twin.sessions[found], self.now);

@@ -62,8 +62,13 @@ impl Served {
 
     /// Connections only: nobody ever sweeps.
     pub(crate) fn unswept() -> Self {
+        Self::over(engine(&EngineConfig::default()))
+    }
+
+    /// The same over an engine whose log is the test's.
+    pub(crate) fn over(engine: Engine) -> Self {
         let clock = Arc::new(ManualClock::new(START));
-        let engine = Arc::new(engine(&EngineConfig::default()));
+        let engine = Arc::new(engine);
         let service = Arc::new(Service {
             engine: Arc::clone(&engine),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -171,6 +176,13 @@ impl Client {
 
     /// Status and body of the next answer.
     pub(crate) fn answer(&mut self) -> (u16, String) {
+        let (head, body) = self.answer_with_head();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body)
+    }
+
+    /// Head and body of the next answer.
+    pub(crate) fn answer_with_head(&mut self) -> (String, String) {
         let end = loop {
             let found = self.received.windows(4).position(|w| w == b"\r\n\r\n");
             if let Some(end) = found {
@@ -188,8 +200,7 @@ impl Client {
         }
         let body = String::from_utf8(self.received[end..end + length].to_vec()).unwrap();
         self.received.drain(..end + length);
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body)
+        (head, body)
     }
 
     fn fill(&mut self) {

@@ -71,11 +71,14 @@ impl Stampede {
             })),
             45..60 => self.edit(dice, now, &ip),
             60..75 => drop(self.with_token(dice, |name, key| {
-                self.engine.remove(now, app(name), key, |_| ()).answer
+                self.engine
+                    .remove(now, app(name), key, |_| ())
+                    .unwrap()
+                    .answer
             })),
             75..79 => drop(kill_matching(&self.engine, now, name, Scope::User(&user))),
             79..80 => drop(kill_matching(&self.engine, now, name, Scope::Ip(&ip))),
-            80..81 => drop(self.engine.remove_app(now, app(name))),
+            80..81 => drop(self.engine.remove_app(now, app(name)).unwrap()),
             81..84 => list(&self.engine, now, name, Scope::User(&user), &mut |view| {
                 assert_eq!(view.user(), Some(user.as_str()));
             }),
@@ -167,7 +170,7 @@ impl Stampede {
             is_served(&self.engine, self.clock.now(), APPS[*number], token);
         }
         for name in APPS {
-            self.engine.remove_app(self.clock.now(), app(name));
+            self.engine.remove_app(self.clock.now(), app(name)).unwrap();
         }
         sweep_all(&self.engine, self.clock.now());
         assert_eq!(self.engine.check_invariants(), Ok(()));
@@ -249,7 +252,7 @@ fn app_dropped_with_its_last_session_while_others_create_loses_nobody() {
                     let key = Key::Token(token.as_bytes());
                     let read = engine.read(now, app(name), key, Read::Touch, |v| v.reads);
                     assert_eq!(read.answer, Some(1));
-                    let killed = engine.remove(now, app(name), key, |v| v.reads);
+                    let killed = engine.remove(now, app(name), key, |v| v.reads).unwrap();
                     assert_eq!(killed.answer, Some(2));
                 }
             });

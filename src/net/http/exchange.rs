@@ -12,6 +12,7 @@ use crate::net::http::dialect::{Dialect, SlicedWork};
 use crate::net::http::head::{self, Fault, Targets};
 use crate::net::http::incoming::{Incoming, Taken};
 use crate::net::http::outbox::Outbox;
+use crate::net::http::request::Head;
 use crate::net::http::scratch::{Desk, Scratch};
 use crate::net::http::service::Service;
 use crate::net::http::stream::Peer;
@@ -38,6 +39,8 @@ pub(super) struct Exchange {
     seen: usize,
     /// Nothing more can be done before bytes arrive.
     starved: bool,
+    /// The next request may change something, and the log has too much to write already.
+    held_up: bool,
     /// Requests begun so far.
     served: u64,
     /// Replies not yet sent.
@@ -77,6 +80,7 @@ impl Exchange {
             carried: BytesMut::new(),
             seen: 0,
             starved: true,
+            held_up: false,
             served: 0,
             outbox: Outbox::default(),
         }
@@ -98,6 +102,12 @@ impl Exchange {
     /// Whether received requests wait for their turn.
     pub(super) fn has_leftovers(&self) -> bool {
         !self.starved && !self.is_working() && !self.carried.is_empty()
+    }
+
+    /// Whether the next request waits until the log has written some of what it has. It stands
+    /// unread in the buffer meanwhile, and nothing behind it is received.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up
     }
 
     /// Whether an answer is being made in slices.
@@ -123,6 +133,7 @@ impl Exchange {
         match self.stage {
             _ if !self.outbox.is_empty() => Waiting::Writing,
             Stage::Head if self.carried.is_empty() => Waiting::Request,
+            Stage::Head if self.held_up => Waiting::Log,
             Stage::Head => Waiting::Head,
             Stage::Body(_) | Stage::Skip(..) => Waiting::Body,
             Stage::Work(_) => Waiting::Writing,
@@ -198,6 +209,16 @@ impl Exchange {
         self.refuse(fault, turn);
     }
 
+    /// Whether a request is one that the log has no room for now. Decided from the head, so that no
+    /// body is collected for it.
+    fn must_wait(&self, head: &Head<'_>, turn: &Turn<'_>) -> bool {
+        turn.service.log.is_backed_up()
+            && self
+                .dialect
+                .unwrap_or_else(|| Dialect::of_path(head.path))
+                .may_change(head)
+    }
+
     fn carry(&mut self, rest: &[u8], desk: &mut Desk) {
         if rest.is_empty() || self.closing().is_some() {
             return;
@@ -210,6 +231,7 @@ impl Exchange {
     fn consume(&mut self, input: &[u8], turn: &mut Turn<'_>, budget: &mut usize) -> usize {
         let mut at = 0;
         self.seen = 0;
+        self.held_up = false;
         turn.desk.foresight.clear();
         loop {
             let rest = input.get(at..).unwrap_or_default();
@@ -222,6 +244,10 @@ impl Exchange {
                 Stage::Head => {
                     let mut room = head::field_room();
                     match head::parse(rest, &mut room, self.targets()) {
+                        Ok(Some(parsed)) if self.must_wait(&parsed.head, turn) => {
+                            self.held_up = true;
+                            return at;
+                        }
                         Ok(Some(parsed)) => {
                             *budget -= 1;
                             self.served += 1;

@@ -1,36 +1,55 @@
-//! Where the log stands, as connections see it: replies wait until it has reached their position.
+//! Where the log stands, as connections see it: replies wait until it has reached their position,
+//! and requests that would add to it wait while it has too much to write.
+
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::engine::Position;
 
-/// A view of the log's position. Cheap to clone; each connection reads it, each thread waits on it.
-#[derive(Clone, Debug)]
-pub struct LogWatch(watch::Receiver<Position>);
+/// Tells whether the log has so much to write that nothing more should be begun for it.
+pub type IsBackedUp = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// A view of the log. Cheap to clone; each connection reads it, each thread waits on it.
+#[derive(Clone)]
+pub struct LogWatch {
+    positions: watch::Receiver<Position>,
+    is_backed_up: IsBackedUp,
+}
 
 impl LogWatch {
-    /// The view of a log that announces its position through the other end of `positions`. When
-    /// that end is dropped nothing is released any more, and replies that wait are never sent.
+    /// The view of a log that announces its position through the other end of `positions`, and
+    /// whenever `is_backed_up` has become false. When that end is dropped nothing is released any
+    /// more, and replies that wait are never sent.
     #[must_use]
-    pub fn of(positions: watch::Receiver<Position>) -> Self {
-        Self(positions)
+    pub fn of(positions: watch::Receiver<Position>, is_backed_up: IsBackedUp) -> Self {
+        Self {
+            positions,
+            is_backed_up,
+        }
     }
 
     /// The view without a log: nothing ever waits.
     #[must_use]
     pub fn memory_only() -> Self {
-        Self(watch::channel(Position(u64::MAX)).1)
+        let (_, positions) = watch::channel(Position(u64::MAX));
+        Self::of(positions, Arc::new(|| false))
     }
 
     /// The position that the log has reached.
     #[must_use]
     pub fn reached(&self) -> Position {
-        *self.0.borrow()
+        *self.positions.borrow()
     }
 
-    /// Waits until the log has moved on since the last call; `None` when it never will.
+    /// Whether requests that may change something are to wait.
+    pub(super) fn is_backed_up(&self) -> bool {
+        (self.is_backed_up)()
+    }
+
+    /// Waits for an announcement since the last call; `None` when there will be none.
     pub(super) async fn moved(&mut self) -> Option<Position> {
-        self.0.changed().await.ok()?;
-        Some(*self.0.borrow_and_update())
+        self.positions.changed().await.ok()?;
+        Some(*self.positions.borrow_and_update())
     }
 }

@@ -29,6 +29,7 @@ thread_local! {
             date: DateCache::new(Millis(0)),
             foresight: Foresight::default(),
             parked: Vec::new(),
+            held_up: Vec::new(),
         },
     });
 }
@@ -57,6 +58,8 @@ pub(super) struct Desk {
     pub(super) foresight: Foresight,
     /// Connections whose replies wait for the log.
     parked: Vec<(Position, Waker)>,
+    /// Connections whose next request waits because the log is backed up.
+    held_up: Vec<Waker>,
 }
 
 impl Scratch {
@@ -88,6 +91,11 @@ impl Desk {
         self.parked.push((position, waker));
     }
 
+    /// Wakes the task at the log's next announcement.
+    pub(super) fn hold_up(&mut self, waker: Waker) {
+        self.held_up.push(waker);
+    }
+
     /// Gives buffers back that one large request or reply has blown up.
     pub(super) fn tidy(&mut self) {
         for buffer in [&mut self.body, &mut self.inflated] {
@@ -113,6 +121,9 @@ pub(crate) async fn wake_parked(mut log: LogWatch) {
                 .parked
                 .extract_if(.., |(position, _)| *position <= reached);
             for (_, waker) in woken {
+                waker.wake();
+            }
+            for waker in scratch.desk.held_up.drain(..) {
                 waker.wake();
             }
         });

@@ -26,6 +26,8 @@ pub(super) enum Waiting {
     Writing,
     /// The peer, to close its side after a refusal.
     Lingering,
+    /// The log, to write some of what it has.
+    Log,
 }
 
 impl Waiting {
@@ -34,7 +36,7 @@ impl Waiting {
             Self::Request => limits.keep_alive / IDLE_LOOKS,
             Self::Head => limits.head,
             Self::Body => limits.body,
-            Self::Writing => limits.write_stall,
+            Self::Writing | Self::Log => limits.write_stall,
             Self::Lingering => limits.linger,
         }
     }

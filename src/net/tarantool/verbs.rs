@@ -173,12 +173,15 @@ pub(super) fn delete(
         return refuse(&Problem::TOKEN, reply);
     };
     let body = reply.body();
-    let Reply { answer, wait_for } =
-        cx.engine
-            .remove(cx.now, AppName::TARANTOOL, Key::Token(&token), |view| {
-                write_session(view, &token, body);
-            });
-    finish(answer, wait_for, reply)
+    let removed = cx
+        .engine
+        .remove(cx.now, AppName::TARANTOOL, Key::Token(&token), |view| {
+            write_session(view, &token, body);
+        });
+    match removed {
+        Ok(Reply { answer, wait_for }) => finish(answer, wait_for, reply),
+        Err(refusal) => refuse(&Problem::of_refusal(refusal), reply),
+    }
 }
 
 /// The caller has shown the token, so it need not be unsealed.

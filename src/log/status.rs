@@ -1,0 +1,170 @@
+//! What everybody may know of the log without a lock: how far it is, how it is, what it has waiting.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use crate::clock::Millis;
+use crate::limits;
+use crate::model::Position;
+
+/// How the log is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// It takes everything down.
+    Healthy,
+    /// There is no room for a further segment: what grows is refused, and at last removals too.
+    Full,
+    /// A write or a sync has failed: nothing is taken down until a snapshot has been saved elsewhere.
+    Failed,
+}
+
+/// What a change does to the room that the log needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Weight {
+    /// Creates and edits.
+    Grow,
+    /// Removals: they may use the reserve of a full disk.
+    Shrink,
+}
+
+/// Why the log takes no further change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unavailable {
+    /// It has failed and heals itself; see [`Health::Failed`].
+    Failed,
+    /// The disk is full; see [`Health::Full`].
+    Full,
+}
+
+impl std::fmt::Display for Unavailable {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Failed => "the log could not be written; the server tries to save all anew",
+            Self::Full => "the disk is full: free some space",
+        })
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// What the writer has found, in the order of how much is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Admission {
+    All = 0,
+    ShrinkOnly = 1,
+    NothingFits = 2,
+    Failed = 3,
+}
+
+/// The newest complete snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct SnapshotTotals {
+    /// Its number; 0 when there is none.
+    pub number: u64,
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// Sessions in it.
+    pub sessions: u64,
+    /// When it was complete.
+    pub at: Millis,
+}
+
+/// Numbers that change while others look.
+#[derive(Debug)]
+pub(crate) struct Status {
+    head: AtomicU64,
+    reached: AtomicU64,
+    admission: AtomicU8,
+    unwritten: AtomicUsize,
+    written_since_snapshot: AtomicU64,
+}
+
+impl Status {
+    /// Of a log whose newest position is `last`, all of it safe.
+    pub(crate) fn new(last: Position) -> Self {
+        Self {
+            head: AtomicU64::new(last.0),
+            reached: AtomicU64::new(last.0),
+            admission: AtomicU8::new(Admission::All as u8),
+            unwritten: AtomicUsize::new(0),
+            written_since_snapshot: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn head(&self) -> Position {
+        Position(self.head.load(Ordering::Acquire))
+    }
+
+    /// Called under the queue's mutex, so that it only grows.
+    pub(crate) fn appended(&self, position: Position, bytes: usize) {
+        self.head.store(position.0, Ordering::Release);
+        self.unwritten.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reached(&self) -> Position {
+        Position(self.reached.load(Ordering::Acquire))
+    }
+
+    /// Answers whether this is news.
+    pub(crate) fn reach(&self, position: Position) -> bool {
+        self.reached.fetch_max(position.0, Ordering::AcqRel) < position.0
+    }
+
+    /// `bytes` no longer wait: they are written, or dropped since a snapshot holds what they say.
+    pub(crate) fn settled(&self, bytes: usize) {
+        self.unwritten.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unwritten(&self) -> usize {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.unwritten() > limits::LOG_QUEUE_BYTES
+    }
+
+    pub(crate) fn set_admission(&self, admission: Admission) {
+        self.admission.store(admission as u8, Ordering::Release);
+    }
+
+    pub(crate) fn admission(&self) -> Admission {
+        match self.admission.load(Ordering::Acquire) {
+            0 => Admission::All,
+            1 => Admission::ShrinkOnly,
+            2 => Admission::NothingFits,
+            _ => Admission::Failed,
+        }
+    }
+
+    pub(crate) fn admit(&self, weight: Weight) -> Result<(), Unavailable> {
+        match (self.admission(), weight) {
+            (Admission::All, _) | (Admission::ShrinkOnly, Weight::Shrink) => Ok(()),
+            (Admission::ShrinkOnly, Weight::Grow) | (Admission::NothingFits, _) => {
+                Err(Unavailable::Full)
+            }
+            (Admission::Failed, _) => Err(Unavailable::Failed),
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.admission() {
+            Admission::All => Health::Healthy,
+            Admission::ShrinkOnly | Admission::NothingFits => Health::Full,
+            Admission::Failed => Health::Failed,
+        }
+    }
+
+    pub(crate) fn wrote(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.written_since_snapshot
+            .fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn written_since_snapshot(&self) -> u64 {
+        self.written_since_snapshot.load(Ordering::Relaxed)
+    }
+
+    /// A snapshot has begun; what is written from now on is not in it.
+    pub(crate) fn snapshot_begun(&self) {
+        self.written_since_snapshot.store(0, Ordering::Relaxed);
+    }
+}
