@@ -273,7 +273,7 @@ class BackSession:
         if left >= 0:
             session["until"] = seconds(now + left)
         kept = {k: v for k, v in sorted(attributes.items()) if v}
-        return line_of(session, json.dumps(kept, ensure_ascii=False) if kept else "")
+        return line_of(session, json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else "")
 
     def moment(self, text):
         """Milliseconds of one of Go's dates, None for any other text."""
