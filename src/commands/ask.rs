@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::commands::failure::Failure;
 use crate::server::admin::wire::{self, Message};
-use crate::server::admin::{connect, stall};
+use crate::server::admin::{STALL, connect};
 
 /// A connection to the running server.
 pub(super) struct Asked {
@@ -20,7 +20,7 @@ impl Asked {
         let socket = directory.join("admin.sock");
         let failed = |error| Failure::system("ask the running server at", &socket, &error);
         let stream = connect(directory).map_err(failed)?;
-        stream.set_write_timeout(Some(stall())).map_err(failed)?;
+        stream.set_write_timeout(Some(STALL)).map_err(failed)?;
         let from = BufReader::new(stream.try_clone().map_err(failed)?);
         let mut to = BufWriter::new(stream);
         writeln!(to, "{request}").map_err(failed)?;
@@ -56,6 +56,7 @@ pub(super) fn answer(
             Message::End => {}
             Message::Done(text) => return Ok(text),
             Message::Failed(text) => return Err(Failure::server(text)),
+            Message::Bad(text) => return Err(Failure::data(text)),
         }
     }
 }

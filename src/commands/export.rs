@@ -56,9 +56,9 @@ impl Target {
     fn finish(self) -> Result<(), Failure> {
         match self {
             Self::File(output) => output.finish(),
-            Self::Stdout(mut out) => out.flush().map_err(|error| {
-                Failure::system("write to", "standard output".as_ref(), &error)
-            }),
+            Self::Stdout(mut out) => out
+                .flush()
+                .map_err(|error| Failure::system("write to", "standard output".as_ref(), &error)),
         }
     }
 }

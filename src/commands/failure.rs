@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::log::disk::DiskError;
 use crate::server::admin::wire::WireError;
-use crate::server::{EXIT_BAD_DATA, EXIT_IN_USE, EXIT_SYSTEM, EXIT_USAGE, StartError};
+use crate::server::storage::StorageError;
+use crate::server::{EXIT_BAD_DATA, EXIT_SYSTEM, EXIT_USAGE};
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ impl Failure {
     }
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
         Self {
             code: error.exit_code(),
             sentence: error.to_string(),
@@ -69,15 +70,7 @@ impl From<StartError> for Failure {
 
 impl From<DiskError> for Failure {
     fn from(error: DiskError) -> Self {
-        let code = match error {
-            DiskError::InUse(_) => EXIT_IN_USE,
-            DiskError::OpenToOthers(_) => EXIT_USAGE,
-            DiskError::Io { .. } => EXIT_SYSTEM,
-        };
-        Self {
-            code,
-            sentence: error.to_string(),
-        }
+        StorageError::from(error).into()
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn run(args: &ImportArgs, tell: &mut dyn FnMut(&str)) -> Result<Strin
         Opened::Running => through_socket(args, &mut lines, tell),
         Opened::Stopped(opened) => {
             let imported = opened.storage().import(
+                opened.log().log(),
                 args.on_error,
                 &mut BufReader::with_capacity(wire::DATA_BYTES, lines),
                 &mut |number, why| {
@@ -109,7 +110,14 @@ fn through_socket(
             (Err(_), Ok(Err(SendError::Read(error)))) => {
                 Err(Failure::system("read", &args.file, &error))
             }
-            (answered, _) => answered,
+            (answered, _) => answered.map_err(|failure| Failure {
+                sentence: format!(
+                    "{}: {}; what stood before is imported",
+                    args.file.display(),
+                    failure.sentence
+                ),
+                ..failure
+            }),
         }
     })
 }

@@ -50,7 +50,9 @@ impl Output {
     /// Makes the file safe and gives it its name.
     pub(super) fn finish(self) -> Result<(), Failure> {
         let system = |verb, error: io::Error| Failure::system(verb, &self.path, &error);
-        self.file.sync_all().map_err(|error| system("write", error))?;
+        self.file
+            .sync_all()
+            .map_err(|error| system("write", error))?;
         rename_to_new(&self.under_way, &self.path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.path),
             _ => system("name", error),

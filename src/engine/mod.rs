@@ -176,6 +176,12 @@ impl Engine {
         self.store.newest_epoch()
     }
 
+    /// Waits until every kill of an app that has a position in the log is carried out, so that a walk
+    /// that begins thereafter does not show what it ended.
+    pub fn settle_kills(&self) {
+        self.store.settle();
+    }
+
     /// Whether the log takes a change of this weight. A verb asks before it locks anything.
     fn admit(&self, weight: Weight) -> Result<(), Refusal> {
         self.log

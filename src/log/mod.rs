@@ -13,20 +13,42 @@ pub mod segment;
 pub mod snapshot;
 mod varint;
 
+mod background;
+mod commit;
+mod heal;
+mod job;
 mod queue;
+pub mod recovery;
+mod retire;
+mod saving;
+mod shared;
+mod spare;
 mod status;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod writer;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::Arc;
+use std::time::Duration;
 
-pub use status::{Health, SnapshotTotals, Unavailable, Weight};
+pub use job::{SnapshotJob, SnapshotStart, SnapshotTicket};
+pub use recovery::{Recovered, Recovery, RecoveryError};
+pub use saving::{LastSnapshot, SnapshotError};
+pub use shared::Surroundings;
+pub use status::{Health, Unavailable, Weight};
+pub use tail::Failure;
+pub use thread::LogThread;
+pub use writer::Writer;
 
-use crate::clock::Clock;
 use crate::limits;
+use crate::log::background::Background;
+use crate::log::queue::Queue;
+use crate::log::segment::SegmentHeader;
+use crate::log::shared::{Beginning, Shared};
+use crate::log::tail::Tail;
 use crate::model::{Change, Position};
-use queue::Queue;
-use status::Status;
 
 /// When a change counts as safe, so that its reply may be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,34 +87,48 @@ pub struct Log {
     shared: Arc<Shared>,
 }
 
-/// What the handles and the writer share.
-pub(crate) struct Shared {
-    /// Held for one record, or for a swap; never during I/O. Comes after every lock of the store.
-    queue: Mutex<Queue>,
-    status: Status,
-    clock: Arc<dyn Clock>,
-    /// Something was appended since the last kick.
-    unkicked: AtomicBool,
-    /// The thread that writes; none while the writer is stepped by hand.
-    thread: OnceLock<Thread>,
-}
-
 impl Log {
-    /// A log whose first change will stand behind `last`.
-    #[must_use]
-    pub fn new(config: &LogConfig, clock: Arc<dyn Clock>, last: Position) -> Self {
-        let next = Position(last.0 + 1);
-        let block_bytes = block_bytes(config.segment_bytes);
-        let queue = Queue::new(next, block_bytes, limits::LOG_WAKE_BYTES);
-        Self {
-            shared: Arc::new(Shared {
-                queue: Mutex::new(queue),
-                status: Status::new(last),
-                clock,
-                unkicked: AtomicBool::new(false),
-                thread: OnceLock::new(),
-            }),
-        }
+    /// Begins a new segment behind what was recovered. `publish` is told of every position that is
+    /// reached, by the thread that steps the writer; it must not wait.
+    ///
+    /// # Errors
+    /// What the disk refuses.
+    pub fn open(
+        around: Surroundings,
+        config: &LogConfig,
+        recovered: &Recovered,
+        publish: Box<dyn Fn(Position) + Send>,
+    ) -> Result<(Self, Writer), RecoveryError> {
+        let last = recovered.last;
+        let first = Position(last.0 + 1);
+        let background = Background::new(Arc::clone(&around.disk), config.segment_bytes);
+        let spare = background
+            .take_spare()
+            .map_err(|error| RecoveryError::disk("make", name::FileName::Spare, error))?;
+        let header = SegmentHeader {
+            number: recovered.next_segment,
+            first,
+            synced: last,
+            created: around.clock.now(),
+            salt: around.salt(),
+            key_id: around.key_id,
+            own_snapshot: false,
+        };
+        let tail = Tail::begin(&*around.disk, spare, header)?;
+        let queue = Queue::new(
+            first,
+            block_bytes(config.segment_bytes),
+            limits::LOG_WAKE_BYTES,
+        );
+        let start = Beginning {
+            last,
+            replayed: recovered.bytes,
+            segment: recovered.next_segment,
+            snapshot: recovered.snapshot.unwrap_or(0),
+        };
+        let shared = Arc::new(Shared::new(around, queue, background, &start));
+        let writer = Writer::new(Arc::clone(&shared), config, tail, publish);
+        Ok((Self { shared }, writer))
     }
 
     /// Takes a change down in memory and says where it stands. Always succeeds, never waits; whoever
@@ -100,13 +136,13 @@ impl Log {
     pub fn append(&self, change: &Change<'_>) -> Position {
         let shared = &*self.shared;
         let mut queue = shared.queue();
-        let appended = queue.append(change, || shared.clock.now());
+        let appended = queue.append(change, || shared.around.clock.now());
         shared.status.appended(appended.position, appended.bytes);
         drop(queue);
         if appended.wake {
             shared.wake();
-        } else if !shared.unkicked.load(Ordering::Relaxed) {
-            shared.unkicked.store(true, Ordering::Relaxed);
+        } else {
+            shared.note_appended();
         }
         appended.position
     }
@@ -138,7 +174,7 @@ impl Log {
         self.shared.status.is_backed_up()
     }
 
-    /// Bytes of changes that wait to be written.
+    /// Bytes of records that wait to be written.
     #[must_use]
     pub fn unwritten(&self) -> usize {
         self.shared.status.unwritten()
@@ -147,9 +183,7 @@ impl Log {
     /// Lets the writer write now, if something was appended since the last kick. Called when a
     /// thread has nothing left to run.
     pub fn kick(&self) {
-        if self.shared.unkicked.load(Ordering::Relaxed) {
-            self.shared.wake();
-        }
+        self.shared.kick();
     }
 
     /// How the log is.
@@ -158,23 +192,50 @@ impl Log {
         self.shared.status.health()
     }
 
-    /// Bytes of log written since the last snapshot began: what recovery would have to read.
+    /// What has failed, in words, while the log is [`Health::Failed`].
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.shared.saving.failure()
+    }
+
+    /// Bytes of log that are in no snapshot: what recovery would have to read.
     #[must_use]
     pub fn bytes_since_snapshot(&self) -> u64 {
         self.shared.status.written_since_snapshot()
     }
-}
 
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The newest complete snapshot.
+    #[must_use]
+    pub fn last_snapshot(&self) -> LastSnapshot {
+        self.shared.saving.last()
     }
 
-    fn wake(&self) {
-        self.unkicked.store(false, Ordering::Relaxed);
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
-        }
+    /// Asks the writer to begin a segment for a snapshot.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Busy`], [`SnapshotError::LogFailed`] or [`SnapshotError::Stopped`].
+    pub fn begin_snapshot(&self) -> Result<SnapshotTicket, SnapshotError> {
+        self.shared.saving.request()?;
+        self.shared.wake();
+        Ok(SnapshotTicket::new(Arc::clone(&self.shared)))
+    }
+
+    /// How long until a failed log may be healed; `None` while it needs no healing.
+    #[must_use]
+    pub fn healing_due(&self) -> Option<Duration> {
+        let now = self.shared.around.clock.now();
+        let due = self.shared.saving.healing_due(now);
+        due.map(Duration::from_millis)
+    }
+
+    /// Begins the snapshot of all sessions with which a failed log goes on. What is queued is dropped:
+    /// whoever looks at the sessions from now on sees it.
+    ///
+    /// # Errors
+    /// [`SnapshotError::LogHealthy`], [`SnapshotError::NotYet`], [`SnapshotError::Busy`] or
+    /// [`SnapshotError::Stopped`].
+    pub fn begin_healing(&self) -> Result<SnapshotStart, SnapshotError> {
+        heal::begin(&self.shared)
     }
 }
 
@@ -182,27 +243,4 @@ impl Shared {
 fn block_bytes(segment_bytes: u64) -> usize {
     let quarter = usize::try_from(segment_bytes / 4).unwrap_or(usize::MAX);
     limits::LOG_BLOCK_BYTES.min(quarter)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::{Health, Log, LogConfig, Weight};
-    use crate::clock::{ManualClock, Millis};
-    use crate::model::{Change, Handle, Position};
-
-    #[test]
-    fn changes_of_one_block_share_its_position() {
-        let clock = Arc::new(ManualClock::new(Millis(1_795_000_000_000)));
-        let log = Log::new(&LogConfig::default(), clock, Position(41));
-        assert_eq!((log.head(), log.reached()), (Position(41), Position(41)));
-        let change = Change::Remove { handle: Handle(7) };
-        assert_eq!(log.append(&change), Position(42));
-        assert_eq!(log.append(&change), Position(42));
-        assert_eq!((log.head(), log.reached()), (Position(42), Position(41)));
-        assert!(log.unwritten() > 0 && !log.is_backed_up());
-        assert_eq!(log.health(), Health::Healthy);
-        assert_eq!(log.admit(Weight::Grow), Ok(()));
-    }
 }

@@ -1,5 +1,7 @@
 //! Changes that wait to be written: closed blocks and an open one, in the order of their positions.
 
+use std::collections::VecDeque;
+
 use crate::clock::Millis;
 use crate::log::block::HEADER;
 use crate::log::record::encode;
@@ -10,40 +12,40 @@ const BUFFERS_KEPT: usize = 4;
 
 /// A block that no header was written into yet.
 #[derive(Debug, Default)]
-pub(crate) struct QueuedBlock {
+pub(super) struct QueuedBlock {
     /// Room for the header, then the records. Empty when there is no record.
-    pub(crate) bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// Its number.
-    pub(crate) position: Position,
+    pub(super) position: Position,
     /// The base of the times in its records.
-    pub(crate) time: Millis,
+    pub(super) time: Millis,
     /// Its records.
-    pub(crate) count: u32,
+    pub(super) count: u32,
 }
 
 /// What the writer takes at once, and the emptied buffers that it gives back then.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(super) struct Batch {
     /// Blocks in the order of their positions.
-    pub(crate) blocks: Vec<QueuedBlock>,
+    pub(super) blocks: VecDeque<QueuedBlock>,
     /// Buffers that were written.
-    pub(crate) emptied: Vec<Vec<u8>>,
+    pub(super) emptied: Vec<Vec<u8>>,
 }
 
 /// What an append came to.
-pub(crate) struct Appended {
+pub(super) struct Appended {
     /// Where the change stands.
-    pub(crate) position: Position,
+    pub(super) position: Position,
     /// Bytes of its record.
-    pub(crate) bytes: usize,
+    pub(super) bytes: usize,
     /// The writer is to be woken for it.
-    pub(crate) wake: bool,
+    pub(super) wake: bool,
 }
 
 /// The append buffer; stands behind one mutex that is held for one record, or for a swap.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    closed: Vec<QueuedBlock>,
+pub(super) struct Queue {
+    closed: VecDeque<QueuedBlock>,
     open: QueuedBlock,
     buffers: Vec<Vec<u8>>,
     /// Bytes of a body beyond which a block is closed.
@@ -58,9 +60,9 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// An empty queue whose first change will stand at `next`.
-    pub(crate) fn new(next: Position, block_bytes: usize, wake_bytes: usize) -> Self {
+    pub(super) fn new(next: Position, block_bytes: usize, wake_bytes: usize) -> Self {
         Self {
-            closed: Vec::new(),
+            closed: VecDeque::new(),
             open: QueuedBlock {
                 position: next,
                 ..QueuedBlock::default()
@@ -74,7 +76,7 @@ impl Queue {
     }
 
     /// Takes a change down. `now` is asked only when a block begins with it.
-    pub(crate) fn append(&mut self, change: &Change<'_>, now: impl FnOnce() -> Millis) -> Appended {
+    pub(super) fn append(&mut self, change: &Change<'_>, now: impl FnOnce() -> Millis) -> Appended {
         let open = &mut self.open;
         if open.count == 0 {
             open.time = now();
@@ -110,11 +112,12 @@ impl Queue {
             position: Position(self.open.position.0 + 1),
             ..QueuedBlock::default()
         };
-        self.closed.push(std::mem::replace(&mut self.open, next));
+        self.closed
+            .push_back(std::mem::replace(&mut self.open, next));
     }
 
     /// Moves all blocks to `batch`, whose own must be gone, and takes its emptied buffers.
-    pub(crate) fn take(&mut self, batch: &mut Batch) {
+    pub(super) fn take(&mut self, batch: &mut Batch) {
         debug_assert!(batch.blocks.is_empty(), "what was taken before is written");
         let room = BUFFERS_KEPT.saturating_sub(self.buffers.len());
         let kept = batch.emptied.len().saturating_sub(room);
@@ -122,5 +125,55 @@ impl Queue {
         self.close();
         self.waiting = 0;
         std::mem::swap(&mut self.closed, &mut batch.blocks);
+    }
+
+    /// Takes the number of the open block for an empty one, if nothing waits.
+    pub(super) fn take_number(&mut self) -> Option<Position> {
+        if !self.is_empty() {
+            return None;
+        }
+        let number = self.open.position;
+        self.open.position = Position(number.0 + 1);
+        Some(number)
+    }
+
+    /// Drops all that waits and answers the cut: the position of what is appended from now on. All
+    /// that was dropped stands before it. Also answers the bytes of the records dropped.
+    pub(super) fn cut(&mut self) -> (Position, usize) {
+        self.close();
+        self.closed.clear();
+        let dropped = std::mem::take(&mut self.waiting);
+        (self.open.position, dropped)
+    }
+
+    /// Lets the next append wake the writer, which is about to sleep. `false`: something waits.
+    pub(super) fn rest(&mut self) -> bool {
+        self.dormant = self.is_empty();
+        self.dormant
+    }
+
+    fn is_empty(&self) -> bool {
+        self.open.count == 0 && self.closed.is_empty()
+    }
+}
+
+impl QueuedBlock {
+    /// Bytes of its records.
+    pub(super) fn body(&self) -> usize {
+        self.bytes.len().saturating_sub(HEADER)
+    }
+}
+
+impl Batch {
+    /// Keeps the buffer of a block that was written, unless it has grown beyond the usual.
+    pub(super) fn give_back(&mut self, buffer: Vec<u8>, capacity_kept: usize) {
+        if self.emptied.len() < BUFFERS_KEPT && buffer.capacity() <= capacity_kept {
+            self.emptied.push(buffer);
+        }
+    }
+
+    /// Drops what was not written; answers the bytes of its records.
+    pub(super) fn drop_blocks(&mut self) -> usize {
+        self.blocks.drain(..).map(|block| block.body()).sum()
     }
 }

@@ -370,8 +370,8 @@ impl SegmentEnd {
     /// follows, all below the first of that one; in the last segment, all that any file names as
     /// synced. (What this segment itself names is counted in anyway.)
     ///
-    /// A segment that begins with its own snapshot makes up for all that was not synced before it, so
-    /// where that snapshot is there, only what it names as synced is required of the segment before.
+    /// A segment with a snapshot of its own makes up for all that was not synced before it: of the
+    /// segment in front of it only what it names as synced is required.
     #[must_use]
     pub fn judge(&self, required: Position) -> Verdict {
         let required = match self.rest {

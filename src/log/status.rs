@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-use crate::clock::Millis;
 use crate::limits;
 use crate::model::Position;
 
@@ -48,85 +47,77 @@ impl std::error::Error for Unavailable {}
 
 /// What the writer has found, in the order of how much is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Admission {
+pub(super) enum Admission {
     All = 0,
     ShrinkOnly = 1,
     NothingFits = 2,
     Failed = 3,
 }
 
-/// The newest complete snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct SnapshotTotals {
-    /// Its number; 0 when there is none.
-    pub number: u64,
-    /// Bytes of its file.
-    pub bytes: u64,
-    /// Sessions in it.
-    pub sessions: u64,
-    /// When it was complete.
-    pub at: Millis,
-}
-
 /// Numbers that change while others look.
 #[derive(Debug)]
-pub(crate) struct Status {
+pub(super) struct Status {
     head: AtomicU64,
     reached: AtomicU64,
     admission: AtomicU8,
     unwritten: AtomicUsize,
-    written_since_snapshot: AtomicU64,
+    /// Bytes of log written, from the oldest that recovery would read.
+    written: AtomicU64,
+    /// What `written` was when the newest snapshot began.
+    in_snapshot: AtomicU64,
 }
 
 impl Status {
-    /// Of a log whose newest position is `last`, all of it safe.
-    pub(crate) fn new(last: Position) -> Self {
+    /// Of a log whose newest position is `last`, all of it safe, of which `replayed` bytes are in no
+    /// snapshot.
+    pub(super) fn new(last: Position, replayed: u64) -> Self {
         Self {
             head: AtomicU64::new(last.0),
             reached: AtomicU64::new(last.0),
             admission: AtomicU8::new(Admission::All as u8),
             unwritten: AtomicUsize::new(0),
-            written_since_snapshot: AtomicU64::new(0),
+            written: AtomicU64::new(replayed),
+            in_snapshot: AtomicU64::new(0),
         }
     }
 
-    pub(crate) fn head(&self) -> Position {
+    pub(super) fn head(&self) -> Position {
         Position(self.head.load(Ordering::Acquire))
     }
 
     /// Called under the queue's mutex, so that it only grows.
-    pub(crate) fn appended(&self, position: Position, bytes: usize) {
+    pub(super) fn appended(&self, position: Position, bytes: usize) {
         self.head.store(position.0, Ordering::Release);
         self.unwritten.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn reached(&self) -> Position {
+    pub(super) fn reached(&self) -> Position {
         Position(self.reached.load(Ordering::Acquire))
     }
 
     /// Answers whether this is news.
-    pub(crate) fn reach(&self, position: Position) -> bool {
+    pub(super) fn reach(&self, position: Position) -> bool {
         self.reached.fetch_max(position.0, Ordering::AcqRel) < position.0
     }
 
     /// `bytes` no longer wait: they are written, or dropped since a snapshot holds what they say.
-    pub(crate) fn settled(&self, bytes: usize) {
+    pub(super) fn settled(&self, bytes: usize) {
         self.unwritten.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn unwritten(&self) -> usize {
+    pub(super) fn unwritten(&self) -> usize {
         self.unwritten.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_backed_up(&self) -> bool {
+    pub(super) fn is_backed_up(&self) -> bool {
         self.unwritten() > limits::LOG_QUEUE_BYTES
     }
 
-    pub(crate) fn set_admission(&self, admission: Admission) {
+    pub(super) fn set_admission(&self, admission: Admission) {
         self.admission.store(admission as u8, Ordering::Release);
     }
 
-    pub(crate) fn admission(&self) -> Admission {
+    pub(super) fn admission(&self) -> Admission {
         match self.admission.load(Ordering::Acquire) {
             0 => Admission::All,
             1 => Admission::ShrinkOnly,
@@ -135,7 +126,7 @@ impl Status {
         }
     }
 
-    pub(crate) fn admit(&self, weight: Weight) -> Result<(), Unavailable> {
+    pub(super) fn admit(&self, weight: Weight) -> Result<(), Unavailable> {
         match (self.admission(), weight) {
             (Admission::All, _) | (Admission::ShrinkOnly, Weight::Shrink) => Ok(()),
             (Admission::ShrinkOnly, Weight::Grow) | (Admission::NothingFits, _) => {
@@ -145,7 +136,7 @@ impl Status {
         }
     }
 
-    pub(crate) fn health(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
         match self.admission() {
             Admission::All => Health::Healthy,
             Admission::ShrinkOnly | Admission::NothingFits => Health::Full,
@@ -153,18 +144,21 @@ impl Status {
         }
     }
 
-    pub(crate) fn wrote(&self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.written_since_snapshot
-            .fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn written_since_snapshot(&self) -> u64 {
-        self.written_since_snapshot.load(Ordering::Relaxed)
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
-    /// A snapshot has begun; what is written from now on is not in it.
-    pub(crate) fn snapshot_begun(&self) {
-        self.written_since_snapshot.store(0, Ordering::Relaxed);
+    /// A snapshot is complete that holds all that the first `written` bytes of the log say.
+    pub(super) fn in_snapshot(&self, written: u64) {
+        self.in_snapshot.store(written, Ordering::Relaxed);
+    }
+
+    pub(super) fn written_since_snapshot(&self) -> u64 {
+        self.written()
+            .saturating_sub(self.in_snapshot.load(Ordering::Relaxed))
     }
 }

@@ -21,12 +21,22 @@ impl Progress {
     /// `recovering`.
     #[must_use]
     pub fn start(what: &'static str, total: u64) -> Self {
+        let template = if total > 0 {
+            "{msg} {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
+        } else {
+            "{msg} {spinner} {bytes} {bytes_per_sec}"
+        };
+        Self::shown_as(template, what, total)
+    }
+
+    /// The same for work that is counted in files.
+    #[must_use]
+    pub fn of_files(what: &'static str, total: u64) -> Self {
+        Self::shown_as("{msg} {bar:40} file {pos} of {len}", what, total)
+    }
+
+    fn shown_as(template: &str, what: &'static str, total: u64) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
-            let template = if total > 0 {
-                "{msg} {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"
-            } else {
-                "{msg} {spinner} {bytes} {bytes_per_sec}"
-            };
             let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             let target = ProgressDrawTarget::stderr();
@@ -43,19 +53,23 @@ impl Progress {
         }
     }
 
-    /// So many bytes more are done.
-    pub fn add(&self, bytes: u64) {
-        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    /// So much more is done.
+    pub fn add(&self, more: u64) {
+        let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
+        self.show(done);
+    }
+
+    /// So much is done in all.
+    pub fn set(&self, done: u64) {
+        let before = self.done.fetch_max(done, Ordering::Relaxed);
+        self.show(before.max(done));
+    }
+
+    fn show(&self, done: u64) {
         match &self.bar {
             Some(bar) => bar.set_position(done),
             None => self.tell(done),
         }
-    }
-
-    /// So many bytes are done in all.
-    pub fn set(&self, bytes: u64) {
-        let before = self.done.load(Ordering::Relaxed);
-        self.add(bytes.saturating_sub(before));
     }
 
     fn tell(&self, done: u64) {
@@ -64,12 +78,15 @@ impl Progress {
             return;
         }
         let tenths = done.saturating_mul(10) / self.total;
-        let won =
-            self.next_tenth
-                .compare_exchange(next, tenths + 1, Ordering::Relaxed, Ordering::Relaxed);
+        let won = self.next_tenth.compare_exchange(
+            next,
+            tenths + 1,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
         if won.is_ok() && tenths < 10 {
             let (what, percent) = (self.what, tenths * 10);
-            tracing::info!(percent, bytes = done, of = self.total, "{what}");
+            tracing::info!(percent, done, of = self.total, "{what}");
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::log::Log;
 use crate::net::http::connection::Connection;
 use crate::net::http::service::Service;
 use crate::net::http::stream::Stream;
@@ -52,10 +53,13 @@ impl Drop for Place {
 }
 
 impl Workers {
-    /// Starts the threads. They end some time after the service's stop signal is raised.
+    /// Starts the threads. They end some time after the service's stop signal is raised. A thread that
+    /// has nothing left to do lets `log` write what it has: first finish what is runnable, so that many
+    /// changes share a sync.
     pub(super) fn start(
         config: &Config,
         service: &Arc<Service>,
+        log: Option<Log>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let count = match config.threads {
             Some(count) => count,
@@ -64,9 +68,11 @@ impl Workers {
         let mut workers = Vec::with_capacity(count);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            if let Some(log) = log.clone() {
+                builder.on_thread_park(move || log.kick());
+            }
+            let runtime = builder.enable_all().build()?;
             let (queue, accepted) = mpsc::channel(QUEUE);
             let (service, patience) = (Arc::clone(service), config.stop);
             let thread = std::thread::Builder::new()

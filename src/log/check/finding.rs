@@ -65,7 +65,7 @@ impl std::fmt::Display for Finding {
             State::Key(id) => write!(out, "ok, the key {id}"),
             State::Segment(totals) => write!(out, "ok, {totals}"),
             State::TornTail(totals, tail) => write!(out, "torn tail: {tail}; before it {totals}"),
-            State::Snapshot(totals) => write!(out, "ok, {} sessions", totals.records),
+            State::Snapshot(totals) => write!(out, "ok, sessions: {}", totals.records),
             State::Leftover => out.write_str("left over from an interrupted run, not needed"),
             State::SavedAside => out.write_str("a torn tail that was saved aside, not needed"),
             State::Unknown => out.write_str("unknown, left alone"),
@@ -77,6 +77,6 @@ impl std::fmt::Display for Finding {
 
 impl std::fmt::Display for SegmentTotals {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} changes in {} blocks", self.records, self.blocks)
+        write!(out, "blocks: {}, changes: {}", self.blocks, self.records)
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Bound;
 use crate::log::disk::{Disk, DiskFile};
 use crate::log::key::{KeyId, parse_key_file};
 use crate::log::name::FileName;
-use crate::log::reader::{BadSegment, Damage, Segment, SegmentEnd, Verdict, disorder};
+use crate::log::reader::{BadSegment, Damage, Rest, Segment, SegmentEnd, Verdict, disorder};
 use crate::log::segment::{HEADER_PAGE, SegmentHeader};
 use crate::log::snapshot::{BadSnapshot, SnapshotReader};
 use crate::model::Position;
@@ -74,6 +74,13 @@ struct Scanned {
     end: SegmentEnd,
     /// A block that is valid but holds what are no records.
     bad_record: Option<Damage>,
+}
+
+impl Scanned {
+    /// No block was ever written to it.
+    fn is_empty(&self) -> bool {
+        self.totals.blocks == 0 && !matches!(self.end.rest, Rest::Damage { later: Some(_), .. })
+    }
 }
 
 impl Check<'_> {
@@ -217,7 +224,7 @@ impl Check<'_> {
                 break;
             }
             match self.scan(header, Following::Nothing) {
-                Some(found) if found.totals.blocks == 0 => synced = synced.max(header.synced),
+                Some(found) if found.is_empty() => synced = synced.max(header.synced),
                 Some(_) | None => break,
             }
             self.set(FileName::Segment(number), State::Leftover);
@@ -281,53 +288,41 @@ impl Check<'_> {
                 "it and the snapshot of its number begin at different blocks",
             );
         }
-        match found.end.judge(self.required(next, synced)) {
+        match found.end.judge(next.required(synced)) {
             Verdict::Clean { .. } => State::Segment(found.totals),
             Verdict::Torn(tail) => State::TornTail(found.totals, tail),
             Verdict::Damage(damage) => corrupt(damage.offset as u64, damage),
         }
     }
 
-    /// The position up to which the blocks of a segment must be there. `synced` is the highest that
-    /// any segment names as synced.
-    fn required(&self, next: Following<'_>, synced: Position) -> Position {
-        match next {
-            Following::Nothing => synced,
-            Following::Lost => Position::default(),
-            Following::Segment(next) if self.heals(next) => next.synced,
-            Following::Segment(next) => Position(next.first.0.saturating_sub(1)),
-        }
-    }
-
-    /// Whether the segment's own snapshot makes up for what was not safe before it.
-    fn heals(&self, header: &SegmentHeader) -> bool {
-        header.own_snapshot && self.snapshots.contains_key(&header.number)
-    }
-
-    /// Files that the others need: the key, and every segment between the oldest snapshot and the
-    /// newest segment.
+    /// Files that the others need: the key, every segment from the oldest snapshot's on, and the
+    /// snapshots without which a segment is not whole.
     fn look_for_missing(&mut self) {
         let is_empty = self.segments.is_empty() && self.snapshots.is_empty();
         if !is_empty && !self.states.contains_key(&FileName::Key) {
             self.set(FileName::Key, State::Missing);
         }
-        let Some(newest) = self.segments.keys().next_back().copied() else {
-            return; // A snapshot alone is a backup that was put back.
-        };
-        let first = self.snapshots.keys().next().copied().unwrap_or(1);
-        let last = self.snapshots.keys().next_back().copied().unwrap_or(1);
-        let mut expected = first;
-        let present: Vec<u64> = self.segments.keys().copied().collect();
-        for number in present.into_iter().filter(|n| *n >= first) {
-            let header = self.segments.get(&number).and_then(Option::as_ref);
+        let oldest = self.snapshots.keys().next().copied();
+        let newest = self.snapshots.keys().next_back().copied();
+        let mut missing = Vec::new();
+        // Without a snapshot the log begins with segment 1.
+        let mut expected = oldest.unwrap_or(1);
+        for (&number, header) in self.segments.range(expected..) {
+            let begins_anew = header.as_ref().is_some_and(|header| header.own_snapshot);
+            if begins_anew && !self.snapshots.contains_key(&number) {
+                missing.push(FileName::Snapshot(number));
+            }
             // Healing may pass over numbers.
-            if number > expected && !header.is_some_and(|header| self.heals(header)) {
-                self.set(FileName::Segment(expected), State::Missing);
+            if number > expected && !begins_anew {
+                missing.push(FileName::Segment(expected));
             }
             expected = number.saturating_add(1);
         }
-        if newest < last {
-            self.set(FileName::Segment(last), State::Missing);
+        if let Some(newest) = newest.filter(|newest| *newest >= expected) {
+            missing.push(FileName::Segment(newest));
+        }
+        for name in missing {
+            self.set(name, State::Missing);
         }
     }
 
@@ -348,9 +343,10 @@ impl Check<'_> {
         let mut findings = Vec::new();
         for file in names {
             let name = FileName::parse(&file);
-            let state = match name {
-                FileName::Unknown => Some(State::Unknown),
-                _ => self.states.remove(&name),
+            let state = if name == FileName::Unknown {
+                Some(State::Unknown)
+            } else {
+                self.states.remove(&name)
             };
             findings.extend(state.map(|state| Finding { file, state }));
         }
@@ -383,6 +379,18 @@ impl<'h> Following<'h> {
                 Self::Segment(header)
             }
             Some(_) => Self::Lost,
+        }
+    }
+
+    /// The position up to which the blocks of the segment must be there. `synced` is the highest that
+    /// any segment names as synced.
+    fn required(self, synced: Position) -> Position {
+        match self {
+            Self::Nothing => synced,
+            // Its snapshot makes up for what was not safe before it.
+            Self::Segment(next) if next.own_snapshot => next.synced,
+            Self::Segment(next) => Position(next.first.0.saturating_sub(1)),
+            Self::Lost => Position::default(),
         }
     }
 

@@ -22,7 +22,7 @@ pub use socket::connect;
 /// Connections served at one time; more are closed at once.
 const CONNECTIONS: usize = 8;
 /// A peer that takes or sends nothing for so long is given up.
-const STALL: Duration = Duration::from_secs(30);
+pub const STALL: Duration = Duration::from_secs(30);
 
 /// The socket and its threads. They end with [`AdminSocket::stop`].
 pub struct AdminSocket {
@@ -67,7 +67,7 @@ impl AdminSocket {
     pub fn stop(&mut self, directory: &Path) {
         self.shared.stopping.store(true, Ordering::Release);
         // The acceptor looks at the flag when somebody connects.
-        if let Err(error) = socket::connect(directory) {
+        if let Err(error) = connect(directory) {
             tracing::debug!(%error, "the admin socket is gone already");
         }
         if let Some(acceptor) = self.acceptor.take()

@@ -3,20 +3,26 @@
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::log::Log;
 use crate::server::admin::wire::{self, Message, WireError};
 use crate::server::storage::{SnapshotDesk, Storage};
-use crate::server::transfer::OnError;
+use crate::server::transfer::{ImportError, OnError};
 
 /// What is needed to answer.
 pub struct AdminDesk {
-    /// The sessions and their log.
+    /// The sessions.
     pub storage: Storage,
+    /// Their log.
+    pub log: Log,
     /// Who takes snapshots.
     pub snapshots: SnapshotDesk,
 }
 
-/// Why a request is not carried out, in a sentence for the person who asked.
-type Answer = Result<String, String>;
+/// What came of a request, in words for the person who asked; an error begins with its word.
+type Answer = Result<String, (Word, String)>;
+
+/// The word that tells a failure.
+type Word = &'static str;
 
 impl AdminDesk {
     /// Serves one connection: one request.
@@ -26,7 +32,7 @@ impl AdminDesk {
         let answered = wire::receive_line(&mut from).and_then(|request| {
             let (word, text) = match self.carry_out(&request, &mut from, &mut to) {
                 Ok(text) => ("done", text),
-                Err(text) => ("failed", text),
+                Err((word, text)) => (word, text),
             };
             wire::send_line(&mut to, word, &text).map_err(WireError::System)
         });
@@ -39,28 +45,51 @@ impl AdminDesk {
         tracing::info!(request, "asked through the admin socket");
         match request {
             "status" => self.status(to),
-            "snapshot" => self.snapshots.take_now(),
+            "snapshot" => self.snapshot(),
             "backup" => self.backup(false, to),
             "backup with-key" => self.backup(true, to),
             "export" => self.export(to),
             "import skip" => self.import(OnError::Skip, from, to),
             "import stop" => self.import(OnError::Stop, from, to),
-            _ => Err(format!("there is no request `{request}`")),
+            _ => Err(failed(format!("there is no request `{request}`"))),
         }
     }
 
     fn status(&self, to: &mut dyn Write) -> Answer {
-        for line in self.storage.status() {
-            wire::send_line(to, "note", &line).map_err(sentence)?;
+        let (log, used) = (&self.log, self.storage.engine().memory_use());
+        let last = log.last_snapshot();
+        for line in [
+            format!("sessions {}", used.sessions),
+            format!("log {:?}", log.health()),
+            format!("positions {} of {} reached", log.reached().0, log.head().0),
+            format!("unwritten {} bytes", log.unwritten()),
+            format!(
+                "log since the last snapshot {} bytes",
+                log.bytes_since_snapshot()
+            ),
+            format!(
+                "last snapshot number {} of {} bytes",
+                last.number, last.bytes
+            ),
+        ] {
+            wire::send_line(to, "note", &line).map_err(failed)?;
         }
-        Ok(String::new())
+        Ok(log.failure().unwrap_or_default())
+    }
+
+    fn snapshot(&self) -> Answer {
+        let last = self.snapshots.take_now().map_err(failed)?;
+        Ok(format!(
+            "snapshot {} of {} sessions",
+            last.number, last.sessions
+        ))
     }
 
     fn backup(&self, with_key: bool, to: &mut dyn Write) -> Answer {
         let totals = self
             .storage
             .backup(with_key, &mut |bytes| wire::send_data(to, bytes))
-            .map_err(sentence)?;
+            .map_err(failed)?;
         Ok(format!("{} sessions", totals.records))
     }
 
@@ -68,24 +97,27 @@ impl AdminDesk {
         let sessions = self
             .storage
             .export(&mut |bytes| wire::send_data(to, bytes))
-            .map_err(sentence)?;
+            .map_err(failed)?;
         Ok(format!("{sessions} sessions"))
     }
 
     fn import(&self, on_error: OnError, from: &mut dyn BufRead, to: &mut dyn Write) -> Answer {
         let mut lines = BufReader::with_capacity(wire::DATA_BYTES, Incoming::new(from));
-        let imported = self.storage.import(on_error, &mut lines, &mut |number, why| {
-            wire::send_line(to, "note", &format!("line {number}: {why}"))
-        });
+        let mut report =
+            |number: u64, why: &str| wire::send_line(to, "note", &format!("line {number}: {why}"));
+        let imported = self
+            .storage
+            .import(&self.log, on_error, &mut lines, &mut report);
         match imported {
             Ok(totals) => Ok(totals.to_string()),
-            Err(error) => Err(error.to_string()),
+            Err(error @ ImportError::Line(..)) => Err(("bad", error.to_string())),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
-fn sentence(error: io::Error) -> String {
-    error.to_string()
+fn failed(why: impl ToString) -> (Word, String) {
+    ("failed", why.to_string())
 }
 
 /// The data of messages as one stream.
@@ -113,7 +145,7 @@ impl io::Read for Incoming<'_> {
             match wire::receive(self.from) {
                 Ok(Message::Data(piece)) => (self.piece, self.read) = (piece, 0),
                 Ok(Message::End) => self.ended = true,
-                Ok(Message::Note(_) | Message::Done(_) | Message::Failed(_)) => {
+                Ok(Message::Note(_) | Message::Done(_) | Message::Failed(_) | Message::Bad(_)) => {
                     return Err(io::Error::other(WireError::Unexpected));
                 }
                 Err(WireError::System(error)) => return Err(error),

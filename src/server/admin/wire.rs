@@ -19,6 +19,7 @@
 //! | `note TEXT` | something that the person at the other end should read |
 //! | `done TEXT` | the request is carried out; the last line |
 //! | `failed TEXT` | it is not, and this is why; the last line |
+//! | `bad TEXT` | it is not, because of the data that came with it; the last line |
 
 use std::io::{self, BufRead, Write};
 
@@ -40,6 +41,8 @@ pub enum Message {
     Done(String),
     /// Failure, and why.
     Failed(String),
+    /// Failure for the data that came along, and why.
+    Bad(String),
 }
 
 /// Why nothing could be understood.
@@ -136,6 +139,7 @@ pub fn receive(from: &mut dyn BufRead) -> Result<Message, WireError> {
         "note" => Ok(Message::Note(text.to_owned())),
         "done" => Ok(Message::Done(text.to_owned())),
         "failed" => Ok(Message::Failed(text.to_owned())),
+        "bad" => Ok(Message::Bad(text.to_owned())),
         _ => Err(WireError::Unexpected),
     }
 }
@@ -154,6 +158,7 @@ mod tests {
         send_line(&mut wire, "end", "").unwrap();
         send_line(&mut wire, "done", "").unwrap();
         send_line(&mut wire, "failed", "why").unwrap();
+        send_line(&mut wire, "bad", "line 1").unwrap();
         let mut rest = wire.as_slice();
         for expected in [
             Message::Data(b"a\nb".to_vec()),
@@ -163,6 +168,7 @@ mod tests {
             Message::End,
             Message::Done(String::new()),
             Message::Failed("why".into()),
+            Message::Bad("line 1".into()),
         ] {
             assert_eq!(receive(&mut rest).unwrap(), expected);
         }
