@@ -125,11 +125,16 @@ impl Serving {
         (status.unwrap(), String::from_utf8(body).unwrap())
     }
 
-    /// The JSON of a GET.
-    pub(crate) fn get(&mut self, target: &str) -> Value {
+    /// The body of the answer to a GET.
+    pub(crate) fn text(&mut self, target: &str) -> String {
         let (status, body) = self.ask("GET", target);
         assert_eq!(status, 200, "{target}: {body}");
-        serde_json::from_str(&body).unwrap()
+        body
+    }
+
+    /// The JSON of a GET.
+    pub(crate) fn get(&mut self, target: &str) -> Value {
+        serde_json::from_str(&self.text(target)).unwrap()
     }
 }
 

@@ -22,6 +22,10 @@ mod tarantool;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Milliseconds by which a server's clock may differ from the test's: it read the two clocks that
+/// it counts by one after the other, maybe on a busy machine.
+const SKEW: u64 = 200;
+
 /// Milliseconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

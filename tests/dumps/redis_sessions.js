@@ -67,7 +67,8 @@ async function ask(line) {
     const since = Math.floor(Date.now() / 1000);
     const answer = await call('get', { app, token });
     const until = Math.floor(Date.now() / 1000);
-    process.stdout.write(JSON.stringify({ app, token, answer, since, until }) + '\n');
+    const text = JSON.stringify(answer);
+    process.stdout.write(JSON.stringify({ app, token, answer: text, since, until }) + '\n');
 }
 
 async function main() {
