@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use cloakroom::clock::Millis;
-use cloakroom::engine::{ChangeLog, Engine, EngineConfig, OsRandomness, Position, Recovery};
+use cloakroom::engine::{ChangeLog, Engine, EngineConfig, OsRandomness, Position, RecoveryOptions};
 use cloakroom::log::block::{self, BlockHeader, HEADER};
 use cloakroom::log::key::KeyId;
 use cloakroom::log::record::encode;
@@ -166,7 +166,7 @@ fn main() {
         snapshot(&engine)
     };
     let blocks = blocks.seal();
-    let how = Recovery {
+    let how = RecoveryOptions {
         now: Millis(START + spread * 1_000),
         threads: usize::try_from(threads).expect("few threads"),
     };

@@ -45,7 +45,7 @@ pub(super) fn run(args: &ImportArgs, tell: &mut dyn FnMut(&str)) -> Result<Strin
         Opened::Running => through_socket(args, &mut lines, tell),
         Opened::Stopped(opened) => {
             let imported = opened.storage().import(
-                opened.log().log(),
+                opened.log().waiter(),
                 args.on_error,
                 &mut BufReader::with_capacity(wire::DATA_BYTES, lines),
                 &mut |number, why| {

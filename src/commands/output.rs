@@ -53,9 +53,12 @@ impl Output {
         self.file
             .sync_all()
             .map_err(|error| system("write", error))?;
-        rename_to_new(&self.under_way, &self.path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(&self.path),
-            _ => system("name", error),
+        rename_to_new(&self.under_way, &self.path).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                exists(&self.path)
+            } else {
+                system("name", error)
+            }
         })?;
         sync_names(&self.path).map_err(|error| system("write", error))
     }

@@ -14,6 +14,7 @@ mod random;
 mod read;
 mod recovery;
 mod request;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -21,11 +22,12 @@ pub use change_log::{ChangeLog, NoLog};
 pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
-pub use recovery::{BadReplay, Progress, Recovery};
+pub use recovery::{BadReplay, Progress, RecoveryOptions};
 pub use request::{
     Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Read, Refusal,
     Reply, Scope, Swept,
 };
+pub use snapshot::{Saving, SavingStep};
 
 pub use crate::log::{Unavailable, Weight};
 pub use crate::model::Position;

@@ -13,8 +13,11 @@ use std::thread;
 use super::Engine;
 use crate::clock::Millis;
 use crate::log::block::Block;
+use crate::log::reader::Damage;
 use crate::log::record::BadRecord;
+use crate::log::recovery::LoggedSegment;
 use crate::log::snapshot::{BadSnapshot, ChunkPlace, SnapshotReader, Source};
+use crate::log::{Recovered, Recovery, RecoveryError};
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
 use crate::model::{Change, Handle};
 
@@ -23,7 +26,7 @@ pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Sync);
 
 /// How the work is divided, and what time it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Recovery {
+pub struct RecoveryOptions {
     /// The present: what was active later counts as active now.
     pub now: Millis,
     /// Threads, at least one.
@@ -45,6 +48,32 @@ impl Engine {
         self.store.start_at(now);
     }
 
+    /// Brings all sessions of a data directory back into an engine that has none. `progress` counts
+    /// the bytes of the snapshot, then, from the start again, the segments of the log.
+    ///
+    /// # Errors
+    /// [`RecoveryError`] says which file is in the way and what can be done. The engine is of no use
+    /// then.
+    pub fn recover(
+        &self,
+        recovery: &Recovery,
+        how: &RecoveryOptions,
+        progress: Progress<'_>,
+    ) -> Result<Recovered, RecoveryError> {
+        self.begin_at(how.now);
+        if let Some(reader) = recovery.snapshot() {
+            self.load_snapshot(reader, how, progress)
+                .map_err(|problem| recovery.bad_snapshot(problem))?;
+        }
+        let (mut done, all) = (0, recovery.segments() as u64);
+        recovery.read_log(&mut |segment| {
+            self.replay_segment(segment, how)?;
+            done += 1;
+            progress(done, all);
+            Ok(())
+        })
+    }
+
     /// Makes the sessions of a snapshot; answers how many stood in it.
     ///
     /// # Errors
@@ -52,7 +81,7 @@ impl Engine {
     pub fn load_snapshot<S: Source>(
         &self,
         reader: &SnapshotReader<S>,
-        how: &Recovery,
+        how: &RecoveryOptions,
         progress: Progress<'_>,
     ) -> Result<u64, BadSnapshot> {
         let places = reader.places().collect::<Result<Vec<_>, _>>()?;
@@ -80,12 +109,37 @@ impl Engine {
         Ok(places.iter().map(|place| u64::from(place.count())).sum())
     }
 
+    /// Carries out the changes of one segment of the log.
+    fn replay_segment(&self, segment: &LoggedSegment, how: &RecoveryOptions) -> Result<(), Damage> {
+        let mut ends = Vec::new();
+        let mut blocks = Vec::new();
+        let mut reading = segment.blocks();
+        while let Some(block) = reading.next() {
+            blocks.push(block);
+            ends.push(reading.offset());
+        }
+        let Err(BadReplay { block: at, error }) = self.replay_blocks(&blocks, how) else {
+            return Ok(());
+        };
+        match (blocks.get(at), ends.get(at)) {
+            (Some(block), Some(end)) => {
+                Err(Damage::of_record(segment.number(), *end, block, error))
+            }
+            // It names one of those that it was given.
+            (_, _) => Ok(()),
+        }
+    }
+
     /// Carries out the changes of some blocks of the log, which come in the order of their positions.
     ///
     /// # Errors
     /// [`BadReplay`] when a block holds what is no change; all before it is carried out, and some of
     /// what follows.
-    pub fn replay_blocks(&self, blocks: &[Block<'_>], how: &Recovery) -> Result<(), BadReplay> {
+    pub fn replay_blocks(
+        &self,
+        blocks: &[Block<'_>],
+        how: &RecoveryOptions,
+    ) -> Result<(), BadReplay> {
         let threads = how.threads.max(1) as u64;
         let replaying = Replaying {
             engine: self,

@@ -168,6 +168,13 @@ impl Log {
         self.shared.status.reached()
     }
 
+    /// The position up to which changes survive whatever this log's [`Durability`] guards against:
+    /// synced, but for [`Durability::Os`], where they are written.
+    #[must_use]
+    pub fn safe(&self) -> Position {
+        self.shared.status.safe()
+    }
+
     /// So much waits to be written that no request should begin that may change something.
     #[must_use]
     pub fn is_backed_up(&self) -> bool {

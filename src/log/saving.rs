@@ -43,6 +43,8 @@ pub enum SnapshotError {
     NoSegment(std::io::Error),
     /// The disk refuses.
     Disk(Failure),
+    /// All sessions of an app were killed meanwhile, and the log is not sure to hold that kill.
+    Overtaken,
     /// The log has stopped.
     Stopped,
 }
@@ -59,6 +61,9 @@ impl std::fmt::Display for SnapshotError {
                 "no further segment of the log can be made: {error}; free some space"
             ),
             Self::Disk(failure) => write!(out, "{failure}"),
+            Self::Overtaken => out.write_str(
+                "all sessions of an app were killed while the snapshot was written; try again",
+            ),
             Self::Stopped => out.write_str("the log has stopped"),
         }
     }
@@ -69,9 +74,12 @@ impl std::error::Error for SnapshotError {
         match self {
             Self::NoSegment(error) => Some(error),
             Self::Disk(failure) => Some(&failure.error),
-            Self::Busy | Self::LogFailed | Self::LogHealthy | Self::NotYet(_) | Self::Stopped => {
-                None
-            }
+            Self::Busy
+            | Self::LogFailed
+            | Self::LogHealthy
+            | Self::NotYet(_)
+            | Self::Overtaken
+            | Self::Stopped => None,
         }
     }
 }

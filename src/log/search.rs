@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::log::block::{self, ALIGNMENT, Block, HEADER};
+use crate::log::block::{self, ALIGNMENT, BLOCK_BYTES_MAX, Block, HEADER};
 use crate::model::Position;
 
 /// Blocks up to this length are tried by computing their checksum; longer ones by sums that are made
@@ -46,7 +46,7 @@ impl<'a> Search<'a> {
             let sums = self.sums.get_or_init(|| Sums::new(self.bytes));
             let body = sums.of(self.bytes, at + HEADER, candidate.length)?;
             let head = block::checksum_of_header(self.salt, rest)?;
-            if append(head, body, candidate.length) != candidate.checksum {
+            if sums.shifts.shift(head, candidate.length) ^ body != candidate.checksum {
                 return None;
             }
         }
@@ -70,24 +70,30 @@ impl<'a> Iterator for Search<'a> {
 }
 
 /// The checksums of all prefixes of some bytes whose length is a multiple of [`Sums::STEP`].
-struct Sums(Vec<u32>);
+struct Sums {
+    prefixes: Vec<u32>,
+    shifts: Shifts,
+}
 
 impl Sums {
-    const STEP: usize = 1 << 10;
+    const STEP: usize = 512;
 
     fn new(bytes: &[u8]) -> Self {
         let steps = bytes.chunks_exact(Self::STEP).scan(0, |sum, step| {
             *sum = crc32c::crc32c_append(*sum, step);
             Some(*sum)
         });
-        Self(std::iter::once(0).chain(steps).collect())
+        Self {
+            prefixes: std::iter::once(0).chain(steps).collect(),
+            shifts: Shifts::new(),
+        }
     }
 
     /// The checksum of the first `length` bytes.
     fn of_prefix(&self, bytes: &[u8], length: usize) -> Option<u32> {
         let step = length / Self::STEP;
         let rest = bytes.get(step * Self::STEP..length)?;
-        Some(crc32c::crc32c_append(*self.0.get(step)?, rest))
+        Some(crc32c::crc32c_append(*self.prefixes.get(step)?, rest))
     }
 
     /// The checksum of `length` bytes from `start` on.
@@ -95,46 +101,50 @@ impl Sums {
         let before = self.of_prefix(bytes, start)?;
         let all = self.of_prefix(bytes, start.checked_add(length)?)?;
         // A checksum is linear: that of A and B together is that of A shifted by B, plus that of B.
-        Some(all ^ shift(before, length))
+        Some(all ^ self.shifts.shift(before, length))
     }
-}
-
-/// The checksum of two runs from their own, the second of `length` bytes.
-fn append(first: u32, second: u32, length: usize) -> u32 {
-    shift(first, length) ^ second
 }
 
 /// The polynomial of CRC-32C, the lowest power in the highest bit, as in the checksums.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-/// `x^(8 * 2^k)` modulo the polynomial, for every bit `k` of a length.
-const POWERS: [u32; 32] = {
-    let mut powers = [0; 32];
-    let mut power = 1 << 23;
-    let mut k = 0;
-    while k < 32 {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "k is below 32; checked when compiled"
-        )]
-        {
-            powers[k] = power;
-        }
-        power = multiply(power, power);
-        k += 1;
-    }
-    powers
-};
+/// For every bit `k` of a length, the products of `x^(8 * 2^k)` with each byte in each place.
+struct Shifts(Vec<[[u32; 256]; 4]>);
 
-/// `sum * x^(8 * length)`: what `length` bytes of zeros make of the checksum, but for its inversions.
-fn shift(sum: u32, length: usize) -> u32 {
-    let bits = POWERS.iter().enumerate();
-    let set = bits.filter(|(k, _)| length >> k & 1 == 1);
-    set.fold(sum, |sum, (_, power)| multiply(*power, sum))
+impl Shifts {
+    fn new() -> Self {
+        let mut power = 1 << 23;
+        let products = |power: u32| -> [[u32; 256]; 4] {
+            [0, 8, 16, 24].map(|place| {
+                let mut byte = 0u32..;
+                [(); 256].map(|()| multiply(power, byte.next().unwrap_or(0) << place))
+            })
+        };
+        let powers = std::iter::repeat_with(|| {
+            let this = power;
+            power = multiply(power, power);
+            this
+        });
+        let bits = BLOCK_BYTES_MAX.ilog2() as usize + 1;
+        Self(powers.take(bits).map(products).collect())
+    }
+
+    /// What `length` bytes of zeros make of a checksum, but for its inversions: its product with
+    /// `x^(8 * length)`. At most [`BLOCK_BYTES_MAX`] of them.
+    fn shift(&self, sum: u32, length: usize) -> u32 {
+        let bits = self.0.iter().enumerate();
+        let set = bits.filter(|(k, _)| length >> k & 1 == 1);
+        set.fold(sum, |sum, (_, tables)| {
+            let bytes = sum.to_le_bytes().into_iter().zip(tables);
+            bytes.fold(0, |sum, (byte, products)| {
+                sum ^ products.get(usize::from(byte)).copied().unwrap_or(0)
+            })
+        })
+    }
 }
 
 /// The product of two polynomials modulo that of CRC-32C.
-const fn multiply(a: u32, mut b: u32) -> u32 {
+fn multiply(a: u32, mut b: u32) -> u32 {
     let mut product = 0;
     let mut bit = 1 << 31;
     while bit != 0 {
@@ -153,7 +163,7 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Search, Sums, append, shift};
+    use super::{Search, Sums};
     use crate::clock::Millis;
     use crate::log::block::{BlockHeader, HEADER, candidate, padded, position_at, seal};
     use crate::model::Position;
@@ -199,10 +209,10 @@ mod tests {
             assert_eq!(sums.of(&bytes, start, length), Some(part));
             let before = crc32c::crc32c(&bytes[..start]);
             let whole = crc32c::crc32c(&bytes[..start + length]);
-            assert_eq!(append(before, part, length), whole);
+            assert_eq!(sums.shifts.shift(before, length) ^ part, whole);
         }
         assert_eq!(sums.of(&bytes, 9_999, 2), None);
-        assert_eq!(shift(0, 77), 0);
+        assert_eq!(sums.shifts.shift(0, 77), 0);
     }
 
     #[test]

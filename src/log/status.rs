@@ -59,6 +59,7 @@ pub(super) enum Admission {
 pub(super) struct Status {
     head: AtomicU64,
     reached: AtomicU64,
+    safe: AtomicU64,
     admission: AtomicU8,
     unwritten: AtomicUsize,
     /// Bytes of log written, from the oldest that recovery would read.
@@ -74,6 +75,7 @@ impl Status {
         Self {
             head: AtomicU64::new(last.0),
             reached: AtomicU64::new(last.0),
+            safe: AtomicU64::new(last.0),
             admission: AtomicU8::new(Admission::All as u8),
             unwritten: AtomicUsize::new(0),
             written: AtomicU64::new(replayed),
@@ -98,6 +100,16 @@ impl Status {
     /// Answers whether this is news.
     pub(super) fn reach(&self, position: Position) -> bool {
         self.reached.fetch_max(position.0, Ordering::AcqRel) < position.0
+    }
+
+    /// Up to where a snapshot may count on the log: what it shows of changes, the log still has when
+    /// the snapshot is read back.
+    pub(super) fn safe(&self) -> Position {
+        Position(self.safe.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_safe(&self, position: Position) {
+        self.safe.fetch_max(position.0, Ordering::AcqRel);
     }
 
     /// `bytes` no longer wait: they are written, or dropped since a snapshot holds what they say.

@@ -125,10 +125,12 @@ mod tests {
                 let mut out = Vec::new();
                 put_varint(value, &mut out);
                 assert_eq!(out.len(), value.max(1).ilog2() as usize / 7 + 1);
-                out.push(7);
-                let mut rest = out.as_slice();
-                assert_eq!(take_varint(&mut rest), Ok(value));
-                assert_eq!(rest, [7]);
+                for behind in [&[][..], &[7], &[0xff; 9], &[0; 9]] {
+                    let bytes = [&out, behind].concat();
+                    let mut rest = bytes.as_slice();
+                    assert_eq!(take_varint(&mut rest), Ok(value));
+                    assert_eq!(rest, behind);
+                }
             }
         }
         let mut out = Vec::new();
@@ -148,6 +150,11 @@ mod tests {
             ),
             (&[0x80], BadRecord::Short),
             (&[], BadRecord::Short),
+            (&[0x80, 0x00, 1, 1, 1, 1, 1, 1], BadRecord::Varint),
+            (
+                &[0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
+                BadRecord::Varint,
+            ),
         ] {
             assert_eq!(take_varint(&mut &bytes[..]), Err(expected), "{bytes:x?}");
         }

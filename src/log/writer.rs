@@ -114,6 +114,10 @@ impl Writer {
                 return self.rest_while_failed();
             }
         }
+        self.shared.status.set_safe(match self.durability {
+            Durability::Always | Durability::EverySecond => self.synced,
+            Durability::Os => self.written,
+        });
         self.look_after_spare(now);
         self.judge_room();
         self.wait()
@@ -188,6 +192,9 @@ impl Writer {
     /// Has the next segment made, and tries again where that failed.
     fn look_after_spare(&mut self, now: Millis) {
         let background = &self.shared.background;
+        if !background.is_threaded() {
+            background.work();
+        }
         match background.spare_state() {
             SpareState::Unasked => background.want_spare(),
             SpareState::Coming => {}
@@ -203,9 +210,6 @@ impl Writer {
                 background.want_spare();
             }
             SpareState::Failed => {}
-        }
-        if !self.shared.background.is_threaded() {
-            self.shared.background.work();
         }
     }
 

@@ -66,8 +66,9 @@ fn backup_of_a_stopped_server_holds_the_same_and_its_key_only_if_asked() {
     home.done(&["backup", "--data", &data, &home.text("keyed"), "--with-key"]);
     let digits = fs::read_to_string(home.path("d/key")).unwrap();
     let digits = digits.trim_end().rsplit(' ').next().unwrap();
-    let secret: Vec<u8> = (0..32)
-        .map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap())
+    let pairs = digits.as_bytes().chunks(2);
+    let secret: Vec<u8> = pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect();
     for (name, holds) in [("plain", false), ("keyed", true)] {
         let bytes = fs::read(home.path(name)).unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 
+use cloakroom::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::home::{Home, client};
@@ -130,8 +131,7 @@ fn bad_line_stops_an_import_or_is_skipped_and_both_tell_its_number() {
 fn imported_session_lives_as_its_line_says_also_after_kill_nine() {
     let home = Home::new();
     let file = home.text("in.ndjson");
-    let now = std::time::SystemTime::now();
-    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemClock::start().now().seconds();
     let token = "A".repeat(64);
     let line = json!({
         "app":"shop", "token":token, "user":"u", "ip":"::1", "created":now - 100, "last":now - 50,

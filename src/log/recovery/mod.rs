@@ -15,7 +15,8 @@ pub use error::{RecoveryError, Remedy};
 use crate::log::disk::{Disk, DiskFile};
 use crate::log::key::KeyId;
 use crate::log::name::FileName;
-use crate::log::reader::{Damage, Rest, Segment, SegmentEnd, TornTail, Verdict};
+use crate::log::reader::{Blocks, Damage, Rest, Segment, SegmentEnd, TornTail, Verdict};
+use crate::log::record::BadRecord;
 use crate::log::recovery::inventory::Inventory;
 use crate::log::segment::{HEADER_PAGE, SegmentHeader};
 use crate::log::snapshot::{BadSnapshot, SnapshotReader};
@@ -68,8 +69,17 @@ impl LoggedSegment {
 
     /// Its blocks, in order.
     #[must_use]
-    pub fn blocks(&self) -> crate::log::reader::Blocks<'_> {
+    pub fn blocks(&self) -> Blocks<'_> {
         self.segment.blocks(Some(self.below))
+    }
+
+    /// The damage that it is when a record of a block cannot be read. `place` counts blocks from 0.
+    #[must_use]
+    pub fn bad_record(&self, place: usize, error: BadRecord) -> Option<Damage> {
+        let mut blocks = self.blocks();
+        let block = blocks.nth(place)?;
+        let end = blocks.offset();
+        Some(Damage::of_record(self.number(), end, &block, error))
     }
 }
 

@@ -28,7 +28,8 @@ pub(super) const ENOSPC: i32 = 28;
 /// One call that fails.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fault {
-    pub(super) verb: Verb,
+    /// `None`: any call.
+    pub(super) verb: Option<Verb>,
     /// Only on this file; `None`: on any. Renames count for the new name.
     pub(super) name: Option<FileName>,
     /// So many calls that fit go well before.
@@ -69,7 +70,7 @@ impl MemoryDisk {
     /// Lets the next such call on such a file fail with EIO.
     pub(super) fn fail_next(&self, verb: Verb, name: Option<FileName>) {
         self.fail(Fault {
-            verb,
+            verb: Some(verb),
             name,
             after: 0,
             error: EIO,
@@ -79,6 +80,11 @@ impl MemoryDisk {
 
     pub(super) fn set_capacity(&self, bytes: Option<usize>) {
         self.world().capacity = bytes;
+    }
+
+    /// Faults that have not happened yet.
+    pub(super) fn faults_left(&self) -> usize {
+        self.world().faults.len()
     }
 
     pub(super) fn used(&self) -> usize {
@@ -165,7 +171,7 @@ impl MemoryDisk {
         let mut world = self.world();
         let name = FileName::parse(name);
         world.calls.push((verb, name));
-        let fits = |f: &Fault| f.verb == verb && f.name.is_none_or(|n| n == name);
+        let fits = |f: &Fault| f.verb.is_none_or(|v| v == verb) && f.name.is_none_or(|n| n == name);
         if let Some(place) = world.faults.iter().position(fits) {
             if world.faults[place].after == 0 {
                 let fault = world.faults.remove(place);

@@ -1,7 +1,12 @@
 //! The log, stepped by hand over a disk in memory, under a clock that is moved by hand.
 
+mod failures;
+mod filling;
 mod memory_disk;
 mod policies;
+mod recoveries;
+mod snapshots;
+mod threads;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -156,6 +161,18 @@ impl World {
         self.save(start)
     }
 
+    /// Heals as often as it takes, as the engine would.
+    fn heal_at_last(&mut self) {
+        for _ in 0..20 {
+            let Some(wait) = self.log.healing_due() else {
+                return;
+            };
+            self.pass(u64::try_from(wait.as_millis()).unwrap());
+            drop(self.heal());
+        }
+        panic!("never healed: {:?}", self.log.failure());
+    }
+
     fn heal(&mut self) -> Result<LastSnapshot, SnapshotError> {
         let start = self.log.begin_healing()?;
         let saved = self.save(start);
@@ -185,7 +202,9 @@ fn recover(disk: &MemoryDisk) -> Result<(BTreeSet<u64>, Recovered), RecoveryErro
                 match change.unwrap() {
                     Change::Create(create) => sessions.insert(create.tag.high),
                     Change::Remove { handle } => sessions.remove(&handle.0),
-                    other => panic!("{other:?}"),
+                    Change::Update(_) | Change::Touch(_) | Change::RemoveApp { .. } => {
+                        panic!("nobody wrote this")
+                    }
                 };
             }
         }

@@ -21,6 +21,8 @@ pub use socket::connect;
 
 /// Connections served at one time; more are closed at once.
 const CONNECTIONS: usize = 8;
+/// How long nobody is accepted after the system has refused something.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
 /// A peer that takes or sends nothing for so long is given up.
 pub const STALL: Duration = Duration::from_secs(30);
 
@@ -70,10 +72,11 @@ impl AdminSocket {
         if let Err(error) = connect(directory) {
             tracing::debug!(%error, "the admin socket is gone already");
         }
-        if let Some(acceptor) = self.acceptor.take()
-            && acceptor.join().is_err()
-        {
-            tracing::error!("the thread of the admin socket has panicked");
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.thread().unpark();
+            if acceptor.join().is_err() {
+                tracing::error!("the thread of the admin socket has panicked");
+            }
         }
         let open = std::mem::take(&mut *self.shared.open());
         for Open { stream, thread } in open {
@@ -102,7 +105,8 @@ fn accept(listener: &UnixListener, shared: &Shared, desk: &Arc<AdminDesk>) {
         let served = accepted.and_then(|(stream, _)| serve(stream, shared, desk));
         if let Err(error) = served {
             tracing::warn!(%error, "cannot serve a connection to the admin socket");
-            std::thread::sleep(Duration::from_millis(50));
+            // Until something is free again; `stop` ends it.
+            std::thread::park_timeout(AFTER_FAILURE);
         }
     }
 }

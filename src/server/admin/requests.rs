@@ -3,9 +3,8 @@
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::log::Log;
 use crate::server::admin::wire::{self, Message, WireError};
-use crate::server::storage::{SnapshotDesk, Storage};
+use crate::server::storage::{LogWaiter, SnapshotDesk, Storage};
 use crate::server::transfer::{ImportError, OnError};
 
 /// What is needed to answer.
@@ -13,7 +12,7 @@ pub struct AdminDesk {
     /// The sessions.
     pub storage: Storage,
     /// Their log.
-    pub log: Log,
+    pub log: LogWaiter,
     /// Who takes snapshots.
     pub snapshots: SnapshotDesk,
 }
@@ -56,7 +55,7 @@ impl AdminDesk {
     }
 
     fn status(&self, to: &mut dyn Write) -> Answer {
-        let (log, used) = (&self.log, self.storage.engine().memory_use());
+        let (log, used) = (self.log.log(), self.storage.engine().memory_use());
         let last = log.last_snapshot();
         for line in [
             format!("sessions {}", used.sessions),

@@ -8,6 +8,7 @@ mod recover;
 mod running;
 mod serving;
 mod snapshots;
+mod waiter;
 
 pub use error::StorageError;
 pub use files::DataDirectory;
@@ -15,13 +16,13 @@ pub use recover::recover;
 pub use running::RunningLog;
 pub use serving::{Caretakers, Serving};
 pub use snapshots::{SnapshotDesk, Snapshots};
+pub use waiter::{LogFailed, LogWaiter};
 
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::log::Log;
 use crate::log::key::KeyId;
 use crate::log::snapshot::SnapshotTotals;
 use crate::model::Keys;
@@ -97,7 +98,7 @@ impl Storage {
     /// [`ImportError`] says where it ended and why.
     pub fn import(
         &self,
-        log: &Log,
+        log: &LogWaiter,
         on_error: OnError,
         lines: &mut dyn BufRead,
         report: &mut dyn FnMut(u64, &str) -> io::Result<()>,

@@ -8,11 +8,12 @@ use crate::config::{self, Storage as Settings};
 use crate::engine::{Engine, OsRandomness, Position};
 use crate::log::key::KeyId;
 use crate::log::{Durability, Log, LogConfig, LogThread, Recovered, Surroundings};
-use crate::server::storage::{DataDirectory, StorageError};
+use crate::server::storage::waiter::Bell;
+use crate::server::storage::{DataDirectory, LogWaiter, StorageError};
 
 /// A log that is being written. To be ended with [`RunningLog::stop`].
 pub struct RunningLog {
-    log: Log,
+    waiter: LogWaiter,
     /// `None` once it is stopped.
     thread: Option<LogThread>,
     /// Holds the lock of the directory.
@@ -42,12 +43,18 @@ impl RunningLog {
             durability: durability(settings.durability),
             segment_bytes: settings.segment_bytes,
         };
-        let (log, writer) = Log::open(around, &config, recovered, publish)
+        let bell = Bell::default();
+        let rung = bell.clone();
+        let announce = move |position| {
+            publish(position);
+            rung.ring();
+        };
+        let (log, writer) = Log::open(around, &config, recovered, Box::new(announce))
             .map_err(|error| StorageError::Recovery(directory.path(), error))?;
         let thread = LogThread::spawn(writer)
             .map_err(|error| StorageError::System("start the thread of the log", error))?;
         Ok(Self {
-            log,
+            waiter: LogWaiter::new(log, bell),
             thread: Some(thread),
             directory,
         })
@@ -56,7 +63,13 @@ impl RunningLog {
     /// The log.
     #[must_use]
     pub fn log(&self) -> &Log {
-        &self.log
+        self.waiter.log()
+    }
+
+    /// What waits for the log.
+    #[must_use]
+    pub fn waiter(&self) -> &LogWaiter {
+        &self.waiter
     }
 
     /// The data directory.

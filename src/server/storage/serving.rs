@@ -124,7 +124,7 @@ impl Serving {
         let path = self.log.path();
         let desk = AdminDesk {
             storage: self.storage.clone(),
-            log: self.log().clone(),
+            log: self.log.waiter().clone(),
             snapshots: snapshots.desk(),
         };
         let admin = AdminSocket::start(&path, desk)

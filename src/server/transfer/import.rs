@@ -1,16 +1,12 @@
 //! Takes sessions over from lines of NDJSON, one after the other, in constant memory.
 
 use std::io::{self, BufRead};
-use std::time::Duration;
 
 use crate::clock::{Clock, Millis};
 use crate::engine::{Engine, ImportName, Imported, ImportedSession, Position, Refusal};
-use crate::log::{Health, Log};
 use crate::model::AppName;
+use crate::server::storage::{LogFailed, LogWaiter};
 use crate::server::transfer::parse::{self, LINE_BYTES, Line, Name};
-
-/// How long the importer sleeps before it looks at the log again.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// What to do about a line that cannot be taken over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -80,7 +76,7 @@ pub struct Importer<'e> {
     /// The sessions.
     pub engine: &'e Engine,
     /// Their log.
-    pub log: &'e Log,
+    pub log: &'e LogWaiter,
     /// The present.
     pub clock: &'e dyn Clock,
     /// The fingerprint of the key.
@@ -135,7 +131,7 @@ impl Importer<'_> {
             Ok(line) => line,
             Err(bad) => return Ok(Some(bad.to_string())),
         };
-        self.pause();
+        self.log.pause();
         let now = self.clock.now();
         let session = match self.session(&line, now) {
             Ok(session) => session,
@@ -193,26 +189,14 @@ impl Importer<'_> {
         })
     }
 
-    /// Lets the log catch up.
-    fn pause(&self) {
-        while self.log.is_backed_up() && self.log.health() != Health::Failed {
-            std::thread::sleep(LOOK_AGAIN);
-        }
-    }
-
     /// Waits until everything up to a position is safe.
     fn wait(&self, position: Option<Position>) -> Result<(), ImportError> {
         let Some(position) = position else {
             return Ok(());
         };
-        self.log.kick();
-        while self.log.reached() < position {
-            if self.log.health() == Health::Failed {
-                return Err(ImportError::LogFailed);
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
-        Ok(())
+        self.log
+            .wait_for(position)
+            .map_err(|LogFailed| ImportError::LogFailed)
     }
 }
 

@@ -196,9 +196,10 @@ impl<'a> Members<'a> {
 }
 
 fn text<'a>(name: &'static str, value: Value<'a>) -> Result<Cow<'a, str>, BadLine> {
-    match value.kind() {
-        Kind::String => Ok(string::decode(value.text())),
-        _ => Err(BadLine::Value(name, "a text")),
+    if value.kind() == Kind::String {
+        Ok(string::decode(value.text()))
+    } else {
+        Err(BadLine::Value(name, "a text"))
     }
 }
 
@@ -206,7 +207,9 @@ fn flag(name: &'static str, value: Value<'_>) -> Result<bool, BadLine> {
     match value.kind() {
         Kind::True => Ok(true),
         Kind::False => Ok(false),
-        _ => Err(BadLine::Value(name, "true or false")),
+        Kind::Object | Kind::Array | Kind::String | Kind::Number | Kind::Null => {
+            Err(BadLine::Value(name, "true or false"))
+        }
     }
 }
 
@@ -294,7 +297,9 @@ fn data(
             let kind = match value.kind() {
                 Kind::Object => ContentType::JSON_OBJECT,
                 Kind::Array => ContentType::JSON_ARRAY,
-                _ => return Err(BadLine::Value("data", "a JSON object or array")),
+                Kind::String | Kind::Number | Kind::True | Kind::False | Kind::Null => {
+                    return Err(BadLine::Value("data", "a JSON object or array"));
+                }
             };
             let mut data = Vec::with_capacity(value.text().len());
             canonical::write(value, number::write_exact, &mut data);
