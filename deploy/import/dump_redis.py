@@ -21,8 +21,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 # Seconds of the longest life that cloakroom tells from an endless one.
 MOST_TTL = ((1 << 48) - 1) // 1000
-# Seconds since 1970 of the last moment that a line may name, in the year 5138.
-LAST_MOMENT = 100000000000
 # Exit status when all was dumped but some entries could not be understood.
 SOME_UNREADABLE = 3
 
@@ -205,8 +203,6 @@ class RestSessions:
             session["lag"] = True
         if no_resave == b"1":
             session["no_resave"] = True
-            if accessed + ttl < LAST_MOMENT:
-                session["until"] = accessed + ttl + 1
         return line_of(session, object_text(data))
 
 
@@ -335,7 +331,7 @@ def dump_page(redis, layout, named, out, tally):
         except Unreadable as problem:
             tally.unreadable += 1
             # A token is a password: the first characters are enough to find it.
-            print("%.40s...: %s" % (name.group()[:-50], problem), file=sys.stderr)
+            print("%s...: %s" % (name.group()[:-50], problem), file=sys.stderr)
             continue
         if line is None:
             tally.ended += 1
