@@ -24,9 +24,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::log::key::KeyId;
-use crate::log::snapshot::SnapshotTotals;
-use crate::model::Keys;
-use crate::server::transfer::{self, BackupSeal, ImportError, ImportTotals, Importer, OnError};
+use crate::log::snapshot::{SnapshotHeader, SnapshotTotals};
+use crate::model::{Keys, Position};
+use crate::server::transfer::{self, ImportError, ImportTotals, Importer, OnError};
 
 /// Sessions and the key they are kept under. Cheap to clone.
 #[derive(Clone)]
@@ -74,13 +74,17 @@ impl Storage {
     ) -> io::Result<SnapshotTotals> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(io::Error::other)?;
-        let seal = BackupSeal {
-            now: self.clock.now(),
+        let header = SnapshotHeader {
+            // Whoever restores it begins a log of his own.
+            number: 1,
+            first: Position(1),
+            epochs: 0,
+            created: self.clock.now(),
             salt,
             key_id: self.key_id(),
             bundled_key: with_key.then_some(self.secret),
         };
-        transfer::backup(&self.engine, &seal, out)
+        self.engine.write_backup(header, out)
     }
 
     /// Hands all living sessions to `out` as lines of NDJSON; answers how many there were.

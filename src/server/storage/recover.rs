@@ -3,13 +3,10 @@
 use std::thread;
 
 use crate::clock::Millis;
-use crate::engine::{Engine, Recovery as Division};
-use crate::log::block::Block;
+use crate::engine::{Engine, RecoveryOptions};
 use crate::log::key::KeyId;
-use crate::log::reader::{Cause, Damage};
-use crate::log::recovery::LoggedSegment;
+use crate::log::snapshot::SnapshotReader;
 use crate::log::{Recovered, Recovery, RecoveryError};
-use crate::model::Position;
 use crate::server::progress::Progress;
 use crate::server::storage::{DataDirectory, StorageError};
 
@@ -44,46 +41,23 @@ fn bring_back(
     now: Millis,
 ) -> Result<Recovered, RecoveryError> {
     let recovery = Recovery::begin(directory.disk(), key_id)?;
-    let division = Division {
+    let options = RecoveryOptions {
         now,
         threads: thread::available_parallelism().map_or(1, usize::from),
     };
-    engine.begin_at(now);
-    if let Some(snapshot) = recovery.snapshot() {
-        let bar = Progress::start("loading the snapshot", snapshot.length());
-        let loaded = engine.load_snapshot(snapshot, &division, &|done, _| bar.set(done));
-        bar.finish();
-        loaded.map_err(|problem| recovery.bad_snapshot(problem))?;
-    }
+    let bytes = recovery.snapshot().map_or(0, SnapshotReader::length);
+    let loading = Progress::start("loading the snapshot", bytes);
     let segments = u64::try_from(recovery.segments()).unwrap_or(u64::MAX);
-    let bar = Progress::of_files("reading the log", segments);
-    let read = recovery.read_log(&mut |segment| {
-        let replayed = replay(engine, segment, &division);
-        bar.add(1);
-        replayed
-    });
-    bar.finish();
-    read
-}
-
-/// Carries out what stands in one segment.
-fn replay(engine: &Engine, segment: &LoggedSegment, division: &Division) -> Result<(), Damage> {
-    let blocks: Vec<Block<'_>> = segment.blocks().collect();
-    engine.replay_blocks(&blocks, division).map_err(|bad| {
-        let mut again = segment.blocks();
-        let position = match again.nth(bad.block) {
-            Some(block) => {
-                let end = again.offset();
-                return Damage::of_record(segment.number(), end, &block, bad.error);
-            }
-            None => Position(0),
-        };
-        Damage {
-            number: segment.number(),
-            offset: again.offset(),
-            first: position,
-            last: position,
-            cause: Cause::Record(bad.error),
+    let reading = Progress::of_files("reading the log", segments);
+    let recovered = engine.recover(&recovery, &options, &|done, all| {
+        if all == bytes {
+            loading.set(done);
+        } else {
+            loading.finish();
+            reading.set(done);
         }
-    })
+    });
+    loading.finish();
+    reading.finish();
+    recovered
 }

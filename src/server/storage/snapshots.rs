@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Millis};
 use crate::config::Storage as Settings;
-use crate::engine::Engine;
-use crate::log::{LastSnapshot, Log, SnapshotError, SnapshotStart};
+use crate::engine::{Engine, Saving, SavingStep};
+use crate::log::{LastSnapshot, Log, SnapshotError};
 
 /// How often it is looked whether a snapshot is due, and whether the log has failed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -17,10 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOWEST_PRIORITY: i32 = 19;
 /// A snapshot that came to nothing is not tried again for so long, unless somebody asks.
 const RETRY_MILLIS: u64 = 60_000;
-/// Sessions copied under one hold of a lock.
-const SESSIONS_PER_SLICE: usize = 256;
-/// Bytes that are written at once.
-const BATCH_BYTES: usize = 512 << 10;
+/// Slices of sessions that are copied before it is looked whether the server stops.
+const SLICES_PER_STEP: usize = 64;
+/// How long the log's thread takes for a step of its own.
+const LOG_STEP: Duration = Duration::from_millis(2);
 
 /// The thread. To be ended with [`Snapshots::stop`].
 pub struct Snapshots {
@@ -190,10 +190,7 @@ impl Work {
 
     fn take(&mut self) -> Result<LastSnapshot, SnapshotError> {
         let begun = self.clock.now();
-        let taken = self
-            .log
-            .begin_snapshot()
-            .and_then(|ticket| self.write(ticket.wait()?));
+        let taken = Saving::begin(&self.engine, &self.log).and_then(|saving| self.save(saving));
         let now = self.clock.now();
         match &taken {
             Ok(last) => {
@@ -214,7 +211,9 @@ impl Work {
     }
 
     fn heal(&mut self) {
-        match self.log.begin_healing().and_then(|start| self.write(start)) {
+        let saved =
+            Saving::begin_healing(&self.engine, &self.log).and_then(|saving| self.save(saving));
+        match saved {
             Ok(last) => {
                 self.last = self.clock.now();
                 tracing::info!(sessions = last.sessions, "all sessions are saved anew");
@@ -223,22 +222,20 @@ impl Work {
         }
     }
 
-    /// Writes all sessions; gives up when the server stops.
-    fn write(&self, start: SnapshotStart) -> Result<LastSnapshot, SnapshotError> {
-        self.engine.settle_kills();
-        let mut job = start.begin(self.engine.newest_epoch())?;
-        let mut from = Some(0);
-        while let Some(place) = from {
-            from = self
-                .engine
-                .walk_states(place, SESSIONS_PER_SLICE, &mut |session| job.push(session));
-            if job.unwritten() >= BATCH_BYTES {
-                job.flush()?;
-                if self.desk.state().stopping {
-                    return Err(SnapshotError::Stopped);
-                }
+    /// Saves all sessions; gives up when the server stops.
+    fn save(&self, mut saving: Saving<'_>) -> Result<LastSnapshot, SnapshotError> {
+        loop {
+            let step = saving.step(SLICES_PER_STEP)?;
+            if let SavingStep::Done(last) = step {
+                return Ok(last);
+            }
+            let state = self.desk.state();
+            if state.stopping {
+                return Err(SnapshotError::Stopped);
+            }
+            if step == SavingStep::Wait {
+                drop(self.desk.wait(state, LOG_STEP));
             }
         }
-        job.complete()
     }
 }
