@@ -2,6 +2,7 @@
 
 use std::io;
 
+use cloakroom::log::record::BadRecord;
 use cloakroom::log::snapshot::{
     BadSnapshot, Problem, SnapshotHeader, SnapshotReader, SnapshotTotals, SnapshotWriter,
 };
@@ -207,4 +208,79 @@ fn a_key_can_be_bundled_and_must_be_the_one_of_its_id() {
         ..header
     };
     assert!(SnapshotHeader::decode(&wrong.encode()).is_err());
+}
+
+/// The bytes of a chunk header, or of the footer, with one field altered and a checksum that fits.
+fn altered(bytes: &[u8], start: usize, place: usize, field: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[start + place..][..field.len()].copy_from_slice(field);
+    let length = bytes[start..][..4]
+        .try_into()
+        .map(u32::from_le_bytes)
+        .unwrap();
+    let end = (start + 32 + length as usize).min(bytes.len());
+    let covered = [&[0x5a; 16], &bytes[start..][..4], &bytes[start + 8..end]].concat();
+    bytes[start + 4..][..4].copy_from_slice(&crc32c::crc32c(&covered).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn chunks_that_contradict_themselves_are_refused_though_the_checksum_fits() {
+    let bytes = snapshot(&snapshot_header(1, 1), (0..3).map(ordinary));
+    assert_eq!(
+        altered(&bytes, 4096, 8, &[0; 8]),
+        bytes,
+        "nothing was altered"
+    );
+    let footer = bytes.len() - 32;
+    let problem = |start, place, field: &[u8]| {
+        let error = read(&altered(&bytes, start, place, field)).unwrap_err();
+        assert!(error.offset >= start as u64, "{error}");
+        error.problem
+    };
+    assert!(matches!(problem(4096, 8, &[1]), Problem::Chunk), "index");
+    assert!(matches!(problem(4096, 22, &[1]), Problem::Chunk), "time");
+    assert!(matches!(problem(4096, 26, &[1]), Problem::Chunk), "count");
+    assert!(
+        matches!(problem(4096, 24, &[0]), Problem::Chunk),
+        "no count"
+    );
+    assert!(
+        matches!(problem(4096, 31, &[1]), Problem::Chunk),
+        "reserved"
+    );
+    assert!(matches!(problem(footer, 8, &[2]), Problem::Chunk), "chunks");
+    assert!(
+        matches!(problem(footer, 24, &[1]), Problem::Chunk),
+        "footer with a count"
+    );
+    let (said, found) = match problem(footer, 16, &[4]) {
+        Problem::Total { said, found } => (said, found),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((said, found), (4, 3));
+    for count in [2, 4] {
+        let wrong = altered(&bytes, 4096, 24, &[count]);
+        let wrong = altered(&wrong, footer, 16, &[count]);
+        let error = read(&wrong).unwrap_err();
+        assert!(
+            matches!(error.problem, Problem::Records(BadRecord::Count)),
+            "{error}"
+        );
+    }
+    let long = altered(&bytes, 4096, 0, &[1, 0, 64, 0]);
+    assert!(
+        matches!(read(&long).unwrap_err().problem, Problem::Chunk),
+        "4 MiB and one"
+    );
+}
+
+#[test]
+fn only_creates_stand_in_a_snapshot() {
+    let bytes = snapshot(&snapshot_header(1, 1), [ordinary(1)]);
+    let error = read(&altered(&bytes, 4096, 32, &[4])).unwrap_err();
+    assert!(
+        matches!(error.problem, Problem::Records(BadRecord::Kind(4))),
+        "{error}"
+    );
 }
