@@ -9,7 +9,6 @@
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
-    unreachable_pub,
     reason = "a benchmark"
 )]
 
@@ -89,6 +88,9 @@ impl DiskFile for Forgetful {
     }
 }
 
+/// A change of the session of this number.
+type MakeChange = fn(u64) -> Change<'static>;
+
 fn create(number: u64) -> Change<'static> {
     Change::Create(CreateChange {
         app: AppName::TARANTOOL,
@@ -150,7 +152,7 @@ fn append(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append");
     group.throughput(Throughput::Elements(1));
     let (log, mut writer) = open(Arc::new(Forgetful), Durability::Os, Box::new(|_| ()));
-    let changes: [(&str, fn(u64) -> Change<'static>); 2] = [("create", create), ("touch", touch)];
+    let changes: [(&str, MakeChange); 2] = [("create", create), ("touch", touch)];
     for (name, change) in changes {
         group.bench_function(BenchmarkId::new(name, "one thread"), |b| {
             b.iter_custom(|count| {

@@ -86,6 +86,8 @@ pub const LOG_QUIET_MILLIS: u64 = 10;
 pub const LOG_SYNC_MILLIS: u64 = 1_000;
 /// Bytes of a segment of the log (default of `--segment-size`).
 pub const LOG_SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of the first segment after a start at most, for whose zeros the start has to wait.
+pub const LOG_FIRST_SEGMENT_BYTES: u64 = 8 << 20;
 /// Bytes of a segment that are kept for removals when no further segment can be made.
 pub const LOG_RESERVE_BYTES: u64 = 8 << 20;
 /// Bytes of a block's body beyond which it takes no further record.

@@ -99,10 +99,7 @@ impl Background {
             return Piece::None;
         }
         drop(errands);
-        let made = {
-            let mut maker = self.maker.lock().unwrap_or_else(PoisonError::into_inner);
-            maker.step()
-        };
+        let made = self.maker().step();
         let done = match made {
             Ok(None) => return Piece::Another,
             Ok(Some(spare)) => SpareErrand::Ready(spare),
@@ -225,6 +222,17 @@ impl Background {
         }
     }
 
+    /// Makes the first spare, here and now, with `first` bytes; later ones have `bytes` bytes.
+    ///
+    /// # Errors
+    /// Why it could not be made.
+    pub(super) fn take_first_spare(&self, first: u64, bytes: u64) -> io::Result<Spare> {
+        self.maker().set_bytes(first);
+        let spare = self.take_spare();
+        self.maker().set_bytes(bytes);
+        spare
+    }
+
     /// Why there is no spare.
     pub(super) fn spare_failure(&self) -> Option<io::Error> {
         match &self.errands().spare {
@@ -255,6 +263,10 @@ impl Background {
 
     fn errands(&self) -> MutexGuard<'_, Errands> {
         self.errands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn maker(&self) -> MutexGuard<'_, SpareMaker> {
+        self.maker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait<'a>(&self, errands: MutexGuard<'a, Errands>) -> MutexGuard<'a, Errands> {

@@ -127,8 +127,11 @@ impl Writer {
         let (Some(due), Some(tail)) = (self.sync_due(), &self.tail) else {
             return Ok(());
         };
+        // The sync before the next segment, for which commits wait, is to find little to do.
+        let hurry = !self.hurried && tail.is_nearly_full();
         let background = &self.shared.background;
-        if now >= due && background.want_sync(tail.file(), self.written) {
+        if (now >= due || hurry) && background.want_sync(tail.file(), self.written) {
+            self.hurried |= hurry;
             self.unsynced_since = None;
             if !background.is_threaded() {
                 self.believe_sync(self.shared.background.finish_sync())?;
@@ -189,6 +192,7 @@ impl Writer {
         };
         self.tail = Some(Tail::begin(&*shared.around.disk, spare, header)?);
         self.named = self.synced;
+        self.hurried = false;
         shared.background.want_spare();
         Ok(())
     }

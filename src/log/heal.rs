@@ -99,6 +99,7 @@ impl Writer {
         self.named = saved;
         self.unnamed = saved;
         self.unsynced_since = None;
+        self.hurried = false;
         self.shared.background.want_spare();
         self.shared.status.set_admission(Admission::All);
         self.publish(saved);

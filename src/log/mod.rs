@@ -1,5 +1,12 @@
 //! The log: what was acknowledged is written down here, and read back after a crash. Knows changes
 //! and files, no sessions: the engine feeds it and is fed by it. FORMAT.md draws every byte.
+//!
+//! A change goes from [`Log::append`] into `queue`; `writer` takes all that waits, `commit` writes and
+//! syncs it by policy at the end of the segment (`tail`), and tells how far the log is (`status`).
+//! Beside it `background` syncs once a second and makes the next segment (`spare`). Snapshots go
+//! through `job`, under the rules of `saving`, and `retire` removes what they make superfluous. What
+//! fails goes through `heal`. `recovery` reads it all back. [`Writer::step`] needs no thread;
+//! [`LogThread`] is the one that steps it in a server.
 
 pub mod block;
 pub mod check;
@@ -44,11 +51,16 @@ pub use writer::Writer;
 
 use crate::limits;
 use crate::log::background::Background;
+use crate::log::name::FileName;
 use crate::log::queue::Queue;
+use crate::log::reader::SEGMENT_BYTES_MAX;
 use crate::log::segment::SegmentHeader;
 use crate::log::shared::{Beginning, Shared};
 use crate::log::tail::Tail;
 use crate::model::{Change, Position};
+
+/// Bytes of a segment at least: the header and a few records.
+const SEGMENT_BYTES_MIN: u64 = 4_096 + 512;
 
 /// When a change counts as safe, so that its reply may be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -68,7 +80,8 @@ pub enum Durability {
 pub struct LogConfig {
     /// When a change counts as safe.
     pub durability: Durability,
-    /// Bytes of a segment, header included. A block that is larger gets a larger segment.
+    /// Bytes of a segment, header included; from 4.5 KiB to 2 GiB. A block that is larger gets a
+    /// larger segment, and the first segment after a start is smaller.
     pub segment_bytes: u64,
 }
 
@@ -101,10 +114,13 @@ impl Log {
     ) -> Result<(Self, Writer), RecoveryError> {
         let last = recovered.last;
         let first = Position(last.0 + 1);
-        let background = Background::new(Arc::clone(&around.disk), config.segment_bytes);
+        let bytes = config
+            .segment_bytes
+            .clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        let background = Background::new(Arc::clone(&around.disk), bytes);
         let spare = background
-            .take_spare()
-            .map_err(|error| RecoveryError::disk("make", name::FileName::Spare, error))?;
+            .take_first_spare(bytes.min(limits::LOG_FIRST_SEGMENT_BYTES), bytes)
+            .map_err(|error| RecoveryError::disk("make", FileName::Spare, error))?;
         let header = SegmentHeader {
             number: recovered.next_segment,
             first,
@@ -115,11 +131,7 @@ impl Log {
             own_snapshot: false,
         };
         let tail = Tail::begin(&*around.disk, spare, header)?;
-        let queue = Queue::new(
-            first,
-            block_bytes(config.segment_bytes),
-            limits::LOG_WAKE_BYTES,
-        );
+        let queue = Queue::new(first, block_bytes(bytes), limits::LOG_WAKE_BYTES);
         let start = Beginning {
             last,
             replayed: recovered.bytes,

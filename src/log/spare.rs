@@ -51,6 +51,11 @@ impl SpareMaker {
         }
     }
 
+    /// From now on spares have `bytes` bytes.
+    pub(super) fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
+
     /// One step; answers the spare once it is complete. After an error the next step begins anew, and
     /// what was written is given back.
     pub(super) fn step(&mut self) -> io::Result<Option<Spare>> {

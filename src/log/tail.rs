@@ -95,6 +95,11 @@ impl Tail {
         self.bytes.saturating_sub(self.offset)
     }
 
+    /// Seven eighths of it are written.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.room() < self.bytes / 8
+    }
+
     pub(super) fn file(&self) -> &Arc<dyn DiskFile> {
         &self.file
     }

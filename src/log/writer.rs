@@ -37,6 +37,8 @@ pub struct Writer {
     pub(super) unnamed: Position,
     /// When the oldest write happened that no sync was begun for.
     pub(super) unsynced_since: Option<Millis>,
+    /// This segment is nearly full, and a sync was wanted for that.
+    pub(super) hurried: bool,
     /// When records were written last.
     pub(super) last_commit: Millis,
     full: Full,
@@ -87,6 +89,7 @@ impl Writer {
             named: last,
             unnamed: last,
             unsynced_since: None,
+            hurried: false,
             last_commit: now,
             full: Full {
                 no_spare: false,

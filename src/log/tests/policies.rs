@@ -99,6 +99,31 @@ fn os_syncs_a_segment_before_the_next_begins_and_at_the_end() {
 }
 
 #[test]
+fn every_second_syncs_a_segment_once_before_it_is_full() {
+    let mut world = World::new(EverySecond);
+    world.settle();
+    segment_calls(&world);
+    let mut written = 0;
+    for handle in 0.. {
+        world.create(handle);
+        world.settle();
+        if world.disk.files().contains(&Segment(2)) {
+            break;
+        }
+        written += 1;
+    }
+    let calls = segment_calls(&world);
+    let syncs: Vec<usize> = calls
+        .iter()
+        .enumerate()
+        .filter(|(_, call)| **call == (Sync, Segment(1)))
+        .map(|(place, _)| place)
+        .collect();
+    assert_eq!(syncs.len(), 2, "{calls:?}");
+    assert!(syncs[0] > 3 && syncs[0] < written, "{syncs:?} of {written}");
+}
+
+#[test]
 fn an_empty_block_names_what_is_synced_ten_milliseconds_after_the_last_commit() {
     let mut world = World::new(Always);
     world.create(1);
