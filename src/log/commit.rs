@@ -144,7 +144,10 @@ impl Writer {
     /// (Where there is none, the next segment says it.)
     pub(super) fn has_unnamed(&self) -> bool {
         let room = self.tail.as_ref().map_or(0, Tail::room);
-        self.named < self.synced.min(self.unnamed) && room >= widen(padded(0))
+        // Blocks that wait for room come first: the numbers of blocks have no gaps.
+        self.named < self.synced.min(self.unnamed)
+            && room >= widen(padded(0))
+            && self.batch.blocks.is_empty()
     }
 
     pub(super) fn name_synced_if_due(&mut self, now: Millis) -> Result<(), Trouble> {

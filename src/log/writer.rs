@@ -161,8 +161,13 @@ impl Writer {
 
     fn work(&mut self, now: Millis) -> Result<(), Trouble> {
         self.believe_sync(self.shared.background.take_synced())?;
-        self.commit(now)?;
+        let committed = self.commit(now);
+        if let Err(Trouble::Failed(_)) = committed {
+            return committed;
+        }
+        // What was written before the room ended is acknowledged, so it is synced all the same.
         self.sync_if_due(now)?;
+        committed?;
         self.name_synced_if_due(now)?;
         self.begin_segment_if_wanted()
     }

@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::saver::Saver;
 
 /// Where the clock stands at first.
-const START: Millis = Millis(1_795_000_000_123);
+pub(crate) const START: Millis = Millis(1_795_000_000_123);
 /// Milliseconds after which everything written under `everysec` is synced.
 const SYNC_MILLIS: u64 = 1_000;
 
@@ -26,6 +26,8 @@ pub(crate) struct History {
     pub(crate) chronicle: Chronicle,
     pub(crate) saver: Saver,
     policy: Durability,
+    /// Bytes that the data of a session may have.
+    pub(crate) most_data: u64,
     /// Verbs that the log has refused.
     pub(crate) refused: u64,
     /// Processes before this one.
@@ -51,6 +53,7 @@ impl History {
             dice,
             chronicle: Chronicle::default(),
             policy,
+            most_data: u64::MAX,
             refused: 0,
             restarts: 0,
             end_app: None,

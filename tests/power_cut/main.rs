@@ -24,6 +24,7 @@ mod history;
 mod process;
 mod saver;
 mod tape;
+mod threads;
 mod verbs;
 
 fn setting(name: &str) -> Option<u64> {

@@ -113,6 +113,11 @@ impl Process {
         })
     }
 
+    /// Engine, log and writer, for threads.
+    pub(crate) fn into_parts(self) -> (Arc<Engine>, Log, Writer) {
+        (self.engine, self.log, self.writer)
+    }
+
     pub(crate) fn now(&self) -> Millis {
         self.clock.now()
     }

@@ -1,5 +1,6 @@
 //! Stands between engine and log and notes what was written down where.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use cloakroom::engine::{ChangeLog, Position, Unavailable, Weight};
@@ -23,15 +24,50 @@ pub(crate) enum Noted {
 
 /// What was noted since the last look, with positions; touches that were made have none.
 #[derive(Clone, Default)]
-pub(crate) struct Tape(Arc<Mutex<Vec<(Noted, u64)>>>);
+pub(crate) struct Tape {
+    noted: Arc<Mutex<Vec<(Noted, u64)>>>,
+    held: Arc<Mutex<Option<(Sender<()>, Receiver<()>)>>>,
+}
+
+/// Holds the thread that ends an app, between writing it down and carrying it out.
+pub(crate) struct Hold {
+    has_come: Receiver<()>,
+    may_go: Sender<()>,
+}
+
+impl Hold {
+    /// Waits until the end is written down.
+    pub(crate) fn await_end(&self) {
+        self.has_come.recv().unwrap();
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.may_go.send(()).unwrap();
+    }
+}
 
 impl Tape {
     pub(crate) fn take(&self) -> Vec<(Noted, u64)> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.noted.lock().unwrap())
+    }
+
+    /// Holds the next end of an app.
+    pub(crate) fn hold_next_end(&self) -> Hold {
+        let ((come, has_come), (may_go, go)) = (channel(), channel());
+        *self.held.lock().unwrap() = Some((come, go));
+        Hold { has_come, may_go }
     }
 
     fn note(&self, noted: Noted, position: Position) {
-        self.0.lock().unwrap().push((noted, position.0));
+        self.noted.lock().unwrap().push((noted, position.0));
+        if noted != Noted::EndApp {
+            return;
+        }
+        let held = self.held.lock().unwrap().take();
+        if let Some((come, go)) = held {
+            come.send(()).unwrap();
+            go.recv().unwrap();
+        }
     }
 }
 

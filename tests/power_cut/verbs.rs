@@ -33,7 +33,10 @@ impl History {
             0..34 => self.create(),
             34..58 => self.edit(),
             58..75 => self.read(),
-            75..90 => self.remove(),
+            75..90 => {
+                let name = self.pick();
+                self.remove(&name)
+            }
             90..96 => self.remove_matching(),
             96..98 => self.remove_app(),
             _ => {
@@ -90,12 +93,14 @@ impl History {
             1..4 => self.dice.roll(300),
             _ => self.dice.roll(30),
         };
+        let length = length.min(self.most_data);
         let fill = b'a' + self.dice.roll(26) as u8;
         let text = String::from_utf8(vec![fill; length as usize]).unwrap();
         format!("{{\"k\":\"{text}\"}}").into_bytes()
     }
 
-    fn create(&mut self) -> Outcome {
+    /// Creates a session like any.
+    pub(crate) fn create(&mut self) -> Outcome {
         let app = self.app();
         let (user, ip, life, data) = (self.user(), self.ip(), self.life(), self.data());
         let chosen = format!("chosen-{}", self.dice.roll(CHOSEN));
@@ -195,9 +200,9 @@ impl History {
         }
     }
 
-    fn remove(&mut self) -> Outcome {
-        let (app, token) = self.pick();
-        let (name, key) = (app_name(app), Key::Token(&token));
+    /// Ends one session.
+    pub(crate) fn remove(&mut self, name: &Name) -> Outcome {
+        let (name, key) = (app_name(name.0), Key::Token(&name.1));
         let removed = self.process.engine.remove(self.now(), name, key, |_| ())?;
         if removed.answer.is_none() {
             self.assert_waits_for_all(removed.wait_for);
