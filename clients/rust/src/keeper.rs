@@ -8,7 +8,7 @@ use std::time::Duration;
 use cloakroom_protocol::{AccessKey, Answer, Call, DecodeError, Hello, Reply, Request, limits};
 use futures_core::Stream as _;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::codec::FramedRead;
 
 use crate::backoff::Backoff;
@@ -125,22 +125,26 @@ async fn write(link: &Link, writer: &mut WriteHalf<Stream>) -> ConnectError {
 }
 
 async fn read(link: &Link, stall: Duration, frames: &mut Frames, heard: &mut bool) -> ConnectError {
-    let mut quiet = Duration::ZERO;
+    // One timer for all frames: setting one for each would cost more than the frame.
+    let mut ticks = interval(stall);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = Watch::default();
     loop {
-        let mark = link.mark();
-        match timeout(stall, next(frames)).await {
-            Ok(frame) => {
+        tokio::select! {
+            biased;
+            frame = next(frames) => {
                 if let Err(cause) = frame.and_then(|frame| link.arrived(frame)) {
                     return cause;
                 }
                 *heard = true;
-                quiet = Duration::ZERO;
+                watch.heard = true;
             }
-            Err(_elapsed) if link.waits_since(mark) => return ConnectError::Stalled,
-            Err(_elapsed) => {
-                quiet += stall;
-                if quiet >= KEEP_ALIVE {
-                    quiet = Duration::ZERO;
+            _ = ticks.tick() => {
+                if watch.is_stalled(link) {
+                    return ConnectError::Stalled;
+                }
+                if watch.quiet * stall >= KEEP_ALIVE {
+                    watch.quiet = 0;
                     link.ping();
                 }
             }
@@ -148,7 +152,60 @@ async fn read(link: &Link, stall: Duration, frames: &mut Frames, heard: &mut boo
     }
 }
 
+/// Watches from tick to tick whether the server still answers.
+#[derive(Default)]
+struct Watch {
+    /// Something has come since the last tick.
+    heard: bool,
+    /// Requests that are not younger than this were waiting at the last tick.
+    mark: u64,
+    /// Ticks in a row without anything.
+    quiet: u32,
+}
+
+impl Watch {
+    /// Whether nothing has come since the last tick, though a reply was due then.
+    fn is_stalled(&mut self, link: &Link) -> bool {
+        let stalled = !self.heard && link.waits_since(self.mark);
+        self.quiet = if self.heard { 0 } else { self.quiet + 1 };
+        self.heard = false;
+        self.mark = link.mark();
+        stalled
+    }
+}
+
 async fn next(frames: &mut Frames) -> Result<OwnedFrame, ConnectError> {
     let frame = poll_fn(|cx| Pin::new(&mut *frames).poll_next(cx)).await;
     frame.unwrap_or(Err(ConnectError::ClosedByServer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Watch;
+    use crate::link::{Allowed, Link};
+    use cloakroom_protocol::{Call, Ping, Request};
+
+    #[tokio::test]
+    async fn server_is_stalled_when_a_reply_is_due_from_tick_to_tick_and_nothing_comes() {
+        let link = Link::new(1 << 20);
+        link.ready(Allowed {
+            payload: 100,
+            keys: 1,
+        });
+        let mut watch = Watch::default();
+        for quiet in 1..=100 {
+            assert!(!watch.is_stalled(&link), "nobody has asked anything");
+            assert_eq!(watch.quiet, quiet);
+        }
+        let mut ping = Vec::new();
+        Call::new(0, Request::Ping(Ping { echo: &[] }))
+            .encode(&mut ping)
+            .unwrap();
+        let _reply = link.submit(ping).await.unwrap();
+        assert!(!watch.is_stalled(&link), "it is younger than the last tick");
+        watch.heard = true;
+        assert!(!watch.is_stalled(&link), "something has come");
+        assert_eq!(watch.quiet, 0);
+        assert!(watch.is_stalled(&link));
+    }
 }

@@ -142,12 +142,11 @@ impl Link {
         drop(closed.await);
     }
 
-    /// Waits until there is something to write and moves it to `into`, which is empty.
+    /// Waits until there is something to write and moves all of it to `into`, which is empty. The
+    /// runtime runs whoever else is ready first, so requests made at the same time travel together.
     pub(crate) async fn next_batch(&self, into: &mut Vec<u8>) {
         loop {
             self.to_write.notified().await;
-            // Everybody who is ready to ask gets a turn first: their requests travel together.
-            tokio::task::yield_now().await;
             let mut state = self.state();
             if !state.outbox.is_empty() {
                 into.shrink_to(KEPT_BYTES);
@@ -299,4 +298,67 @@ fn ids(frames: &[u8]) -> Vec<u32> {
     }
     ids.sort_unstable();
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowed, Link, ids};
+    use crate::codec::OwnedFrame;
+    use crate::error::{ConnectError, Error};
+    use bytes::Bytes;
+    use cloakroom_protocol::{Call, Get, Header, Request, Token};
+
+    const ALLOWED: Allowed = Allowed {
+        payload: 100,
+        keys: 1,
+    };
+
+    fn get(token: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let get = Request::Get(Get::touch(Token(token)));
+        Call::new(0, get).encode(&mut frame).unwrap();
+        frame
+    }
+
+    #[tokio::test]
+    async fn only_requests_that_were_written_are_lost_with_a_connection() {
+        let link = Link::new(1 << 20);
+        link.ready(ALLOWED);
+        let written = link.submit(get(b"written")).await.unwrap();
+        let mut batch = Vec::new();
+        link.next_batch(&mut batch).await;
+        let unwritten = link.submit(get(b"unwritten")).await.unwrap();
+        link.lost(ConnectError::ClosedByServer);
+        assert!(matches!(written.await, Ok(Err(Error::Lost(_)))));
+        link.ready(ALLOWED);
+        batch.clear();
+        link.next_batch(&mut batch).await;
+        assert_eq!(&batch[Header::BYTES..], b"unwritten");
+        let header = Header {
+            id: ids(&batch)[0],
+            opcode: 0x90,
+            ..Header::default()
+        };
+        let payload = Bytes::new();
+        link.arrived(OwnedFrame { header, payload }).unwrap();
+        assert!(matches!(unwritten.await, Ok(Ok(_))));
+    }
+
+    #[tokio::test]
+    async fn requests_that_were_not_written_fail_as_not_sent_when_the_next_attempt_fails() {
+        let link = Link::new(1 << 20);
+        link.ready(ALLOWED);
+        let unwritten = link.submit(get(b"t")).await.unwrap();
+        link.lost(ConnectError::ClosedByServer);
+        link.down(ConnectError::Timeout);
+        assert!(matches!(unwritten.await, Ok(Err(Error::Unavailable(_)))));
+        let refused = link.submit(get(b"t")).await;
+        assert!(matches!(refused, Err(Error::Unavailable(_))));
+        link.ready(ALLOWED);
+        let sent = link.submit(get(b"new")).await;
+        assert!(sent.is_ok());
+        let mut batch = Vec::new();
+        link.next_batch(&mut batch).await;
+        assert_eq!(&batch[Header::BYTES..], b"new");
+    }
 }

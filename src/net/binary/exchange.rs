@@ -181,8 +181,8 @@ impl BinaryExchange {
 
     /// Whether a request is one that the log has no room for now.
     fn must_wait(&self, frame: &Frame<'_>, turn: &Turn<'_>) -> bool {
-        turn.service.log.is_backed_up()
-            && Opcode::from_number(frame.header.opcode).is_some_and(Opcode::writes)
+        let writes = || Opcode::from_number(frame.header.opcode).is_some_and(Opcode::writes);
+        turn.service.log.holds_up(writes)
     }
 
     fn answer(&mut self, frame: &Frame<'_>, turn: &mut Turn<'_>) {

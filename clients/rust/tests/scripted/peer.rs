@@ -178,6 +178,15 @@ impl Visit {
         self.answer(asked, Answer::Session(session)).await;
     }
 
+    /// Answers many GETs with one write.
+    pub(crate) async fn answer_gets(&mut self, asked: &[Asked]) {
+        let mut bytes = Vec::new();
+        for asked in asked {
+            Reply::new(asked.id(), Opcode::Get, Answer::Session(SESSION)).encode(&mut bytes);
+        }
+        self.send_bytes(&bytes).await;
+    }
+
     /// Answers every GET until the client closes.
     pub(crate) async fn serve_gets(mut self) {
         while let Some(asked) = self.next().await {

@@ -34,6 +34,38 @@ async fn requests_made_at_the_same_time_travel_together() {
     }
 }
 
+// Not on the scheduler of one thread: on this one a task that is woken may jump the queue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn callers_that_ask_again_and_again_keep_travelling_together() {
+    const ROUNDS: usize = 50;
+    let peer = Peer::listen().await;
+    let (client, visit) = tokio::join!(Client::open(peer.config("timeout=10s")), peer.welcome());
+    let client = client.unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..100 {
+        let client = client.clone();
+        tasks.spawn(async move {
+            for _ in 0..ROUNDS {
+                assert!(client.get("t").await.unwrap().is_some());
+            }
+        });
+    }
+    let mut visit = visit;
+    let before = visit.reads;
+    for _ in 0..ROUNDS {
+        let mut asked = Vec::new();
+        while asked.len() < 100 {
+            asked.push(visit.request().await);
+        }
+        visit.answer_gets(&asked).await;
+    }
+    let reads = visit.reads - before;
+    assert!(reads <= 5 * ROUNDS, "{reads} reads for {ROUNDS} rounds");
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn replies_in_any_order_find_their_requests() {
     let peer = Peer::listen().await;
