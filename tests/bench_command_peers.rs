@@ -121,6 +121,16 @@ fn commands_are_those_of_redis_sessions() {
     let expected: Vec<&str> = expected.lines().map(str::trim).collect();
     let asked: Vec<String> = redis.asked().iter().map(|command| shown(command)).collect();
     assert_eq!(asked, expected);
+    let score = |command: &Vec<String>| command[2].parse::<u64>().unwrap();
+    for block in redis
+        .asked()
+        .windows(3)
+        .filter(|three| three[2].get(1).is_some_and(|key| key == "rs:SESSIONS"))
+    {
+        if block[2][0] == "ZADD" {
+            assert_eq!(score(&block[2]) - score(&block[1]), 7_200);
+        }
+    }
 }
 
 /// A command with names for what differs from run to run.
@@ -236,6 +246,19 @@ fn echo_servers_of_both_kinds_send_back_what_they_get() {
             let report = good(&target, address, &large);
             assert!(report["server"]["server_cpu_us"].as_u64().unwrap() > 0);
         }
+    }
+}
+
+#[test]
+fn conditions_that_cannot_be_read_end_the_command_with_status_2() {
+    for condition in ["p99>>2ms", "p99", "errors>x", "p200>1s"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+            .args(["bench", "--fail-if", condition])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{condition}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(complaint.contains("write"), "{condition}: {complaint}");
     }
 }
 

@@ -151,9 +151,10 @@ fn run_thread(
     }
     let start = setting.stopwatch.nanos();
     let window = course.window(start);
-    let pacer = course
-        .rate
-        .map(|rate| Pacer::new(rate, thread, setting.threads, start, window.until));
+    let pacer = course.rate.map(|rate| {
+        let share = (thread, setting.threads);
+        Pacer::new(rate, course.depth, share, (start, window.until))
+    });
     let worker = Rc::new(Worker {
         target: Arc::clone(&setting.target),
         stopwatch: setting.stopwatch,

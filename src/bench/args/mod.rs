@@ -86,7 +86,8 @@ pub struct Args {
     /// Load before the measurement that is not counted
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "1s")]
     pub(super) warm_up: Duration,
-    /// Open loop: requests a second, all connections together
+    /// Open loop: requests a second, all connections together. With -P they fall due in groups of
+    /// that many
     #[arg(short = 'R', long, value_name = "N")]
     pub(super) rate: Option<u64>,
     /// Longest wait for a reply

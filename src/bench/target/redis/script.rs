@@ -26,7 +26,7 @@ if idle>1 then redis.call('HSET',KEYS[1],'la',ARGV[1]) end
 
 const GET: &str = "redis.call('HINCRBY',KEYS[1],'r',1) return s";
 
-/// ARGV\\[4\\]: the data to be merged.
+/// The fourth of ARGV is the data to be merged.
 const SET: &str = "\
 local d=s[5] and cjson.decode(s[5]) or {}
 for k,v in pairs(cjson.decode(ARGV[4])) do if v==cjson.null then d[k]=nil else d[k]=v end end
