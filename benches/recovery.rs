@@ -1,10 +1,11 @@
 //! How fast do sessions come back after a restart?
 //!
 //! Makes a population, keeps its snapshot and its log in memory, and lets fresh engines recover from
-//! either. `CLOAKROOM_SESSIONS` sets how many sessions there are (1,000,000 by default),
+//! either; then replays a log of touches, one of each session in random order. `CLOAKROOM_SESSIONS` sets how many sessions there are (1,000,000 by default),
 //! `CLOAKROOM_THREADS` how many threads recover (as many as there are cores), `CLOAKROOM_SPREAD` over
 //! how many seconds before the restart the last activities are spread (3,600), `CLOAKROOM_ROUNDS` how
-//! often each is measured (3). `cargo bench --bench recovery`, or with `-- snapshot` or `-- log` only one.
+//! often each is measured (3). `cargo bench --bench recovery`, or with `-- snapshot`,
+//! `-- log` or `-- touches` only one.
 
 #![expect(
     clippy::expect_used,
@@ -27,7 +28,8 @@ use cloakroom::log::block::{self, BlockHeader, HEADER};
 use cloakroom::log::key::KeyId;
 use cloakroom::log::record::encode;
 use cloakroom::log::snapshot::{SnapshotHeader, SnapshotReader, SnapshotWriter};
-use cloakroom::model::{Change, Keys, Life};
+use cloakroom::model::change::TouchChange;
+use cloakroom::model::{Change, Handle, Keys, Life};
 use population::START;
 
 #[global_allocator]
@@ -116,6 +118,27 @@ fn snapshot(engine: &Engine) -> Vec<u8> {
     file
 }
 
+/// A log that touches every session of an engine once, in random order, within the last seconds.
+fn touches(engine: &Engine, now: Millis) -> Vec<Vec<u8>> {
+    let mut handles = Vec::new();
+    let mut from = Some(0);
+    while let Some(place) = from {
+        from = engine.walk_states(place, 256, &mut |create| handles.push(create.tag.high));
+    }
+    handles.sort_unstable_by_key(|handle| population::mix(*handle));
+    let blocks = Blocks::default();
+    for (number, handle) in handles.iter().enumerate() {
+        let before = (handles.len() - number) as u64 * 10_000 / handles.len() as u64;
+        blocks.append(&Change::Touch(TouchChange {
+            handle: Handle(*handle),
+            last_active: Millis(now.0 - before),
+            lag: false,
+            reads: 2,
+        }));
+    }
+    blocks.seal()
+}
+
 fn fresh(now: Millis) -> Engine {
     let random = Box::new(OsRandomness::new());
     let engine = Engine::new(&EngineConfig::default(), Keys::new(SECRET), random);
@@ -130,15 +153,22 @@ fn processor_seconds() -> f64 {
 }
 
 /// Recovers some times and prints the best.
-fn measure(what: &str, sessions: u64, bytes: usize, mut recover: impl FnMut() -> Engine) {
+fn measure(
+    what: &str,
+    sessions: u64,
+    bytes: usize,
+    prepare: impl Fn() -> Engine,
+    recover: impl Fn(&Engine),
+) {
     let named = |name: &str| std::env::args().any(|argument| argument == name);
-    if (named("snapshot") || named("log")) && !named(what) {
+    if ["snapshot", "log", "touches"].into_iter().any(named) && !named(what) {
         return;
     }
     let (mut best, mut least) = (f64::MAX, f64::MAX);
     for _ in 0..setting("CLOAKROOM_ROUNDS", 3) {
+        let engine = prepare();
         let (begin, spent) = (Instant::now(), processor_seconds());
-        let engine = recover();
+        recover(&engine);
         best = best.min(begin.elapsed().as_secs_f64());
         least = least.min(processor_seconds() - spent);
         assert_eq!(engine.memory_use().sessions, sessions, "all are back");
@@ -177,19 +207,28 @@ fn main() {
     reader.verify(|_| {}).expect("a good snapshot");
     let spent = begin.elapsed().as_secs_f64();
     println!("one thread reads the snapshot in {spent:.3} s");
-    measure("snapshot", sessions, file.len(), || {
-        let engine = fresh(how.now);
-        engine
-            .load_snapshot(&reader, &how, &|_, _| {})
-            .expect("a good snapshot");
-        engine
-    });
-    let bytes = blocks.iter().map(Vec::len).sum();
-    let parse = |bytes| block::parse(bytes, &SALT).expect("a good block");
-    measure("log", sessions, bytes, || {
-        let engine = fresh(how.now);
+    let load = |engine: &Engine| {
+        let loaded = engine.load_snapshot(&reader, &how, &|_, _| {});
+        loaded.expect("a good snapshot");
+    };
+    let replay = |engine: &Engine, blocks: &[Vec<u8>]| {
+        let parse = |bytes| block::parse(bytes, &SALT).expect("a good block");
         let blocks: Vec<_> = blocks.iter().map(|bytes| parse(bytes)).collect();
         engine.replay_blocks(&blocks, &how).expect("good blocks");
+    };
+    let bytes = |blocks: &[Vec<u8>]| blocks.iter().map(Vec::len).sum();
+    let loaded = || {
+        let engine = fresh(how.now);
+        load(&engine);
         engine
+    };
+    measure("snapshot", sessions, file.len(), || fresh(how.now), load);
+    let fresh = || fresh(how.now);
+    measure("log", sessions, bytes(&blocks), fresh, |engine| {
+        replay(engine, &blocks);
+    });
+    let touches = touches(&loaded(), how.now);
+    measure("touches", sessions, bytes(&touches), loaded, |engine| {
+        replay(engine, &touches);
     });
 }

@@ -19,7 +19,7 @@ use crate::log::recovery::LoggedSegment;
 use crate::log::snapshot::{BadSnapshot, ChunkPlace, SnapshotReader, Source};
 use crate::log::{Recovered, Recovery, RecoveryError};
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
-use crate::model::{Change, Handle};
+use crate::model::{Change, Handle, Tag};
 
 /// How far a recovery is: bytes done, bytes in all. Called by any of its threads.
 pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Sync);
@@ -140,13 +140,13 @@ impl Engine {
         blocks: &[Block<'_>],
         how: &RecoveryOptions,
     ) -> Result<(), BadReplay> {
-        let threads = how.threads.max(1) as u64;
+        let threads = how.threads.max(1);
         let replaying = Replaying {
             engine: self,
             blocks,
             now: how.now,
             threads,
-            barrier: Barrier::new(how.threads.max(1)),
+            barrier: Barrier::new(threads),
         };
         thread::scope(|scope| {
             let replaying = &replaying;
@@ -215,13 +215,14 @@ struct Replaying<'r> {
     engine: &'r Engine,
     blocks: &'r [Block<'r>],
     now: Millis,
-    threads: u64,
+    threads: usize,
     barrier: Barrier,
 }
 
 impl Replaying<'_> {
     /// Carries out the changes of the sessions of one share.
-    fn replay(&self, share: u64) -> Result<(), BadReplay> {
+    fn replay(&self, share: usize) -> Result<(), BadReplay> {
+        let mut batch = Batch::new(self.engine);
         for (number, block) in self.blocks.iter().enumerate() {
             for record in block.records() {
                 let change = record.map_err(|error| BadReplay {
@@ -229,25 +230,73 @@ impl Replaying<'_> {
                     error,
                 })?;
                 match handle_of(&change) {
-                    // The bits that choose a shard, so that threads do not wait for each other.
-                    Some(handle) if (handle.0 >> 32) % self.threads == share => {
-                        self.engine.store.apply(&change_by(change, self.now));
+                    Some(handle) if self.share_of(handle) == share => {
+                        batch.push(handle, change_by(change, self.now));
                     }
                     Some(_) => {}
-                    None => self.replay_together(share, &change),
+                    None => {
+                        batch.carry_out();
+                        self.replay_together(share, &change);
+                    }
                 }
             }
         }
+        batch.carry_out();
         Ok(())
     }
 
+    /// Whose share a session is: whole shards, so that threads do not wait for each other's locks.
+    fn share_of(&self, handle: Handle) -> usize {
+        self.engine.store.number_of(handle) % self.threads
+    }
+
     /// A change of more than one session: when all threads have come to it, one carries it out.
-    fn replay_together(&self, share: u64, change: &Change<'_>) {
+    fn replay_together(&self, share: usize, change: &Change<'_>) {
         self.barrier.wait();
         if share == 0 {
             self.engine.store.apply(change);
         }
         self.barrier.wait();
+    }
+}
+
+/// Changes that are carried out one behind the other, once the sessions they are about are in the
+/// processor's cache: a log names them in no order, so each would wait for several cache misses.
+struct Batch<'b> {
+    engine: &'b Engine,
+    changes: Vec<Change<'b>>,
+    sessions: Vec<Tag>,
+}
+
+impl<'b> Batch<'b> {
+    const CHANGES: usize = 16;
+
+    fn new(engine: &'b Engine) -> Self {
+        Self {
+            engine,
+            changes: Vec::with_capacity(Self::CHANGES),
+            sessions: Vec::with_capacity(Self::CHANGES),
+        }
+    }
+
+    fn push(&mut self, handle: Handle, change: Change<'b>) {
+        self.changes.push(change);
+        // Sessions are looked up by the part of the tag that is their handle.
+        self.sessions.push(Tag {
+            high: handle.0,
+            low: 0,
+        });
+        if self.changes.len() == Self::CHANGES {
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        self.engine.store.warm(&self.sessions);
+        self.sessions.clear();
+        for change in self.changes.drain(..) {
+            self.engine.store.apply(&change);
+        }
     }
 }
 

@@ -4,10 +4,11 @@
 //! `Store::apply` carries it out, live and in replay alike. It reads no clock and does no I/O.
 //!
 //! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
-//! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index.
-//! At most one lock of each kind, never across an await, at most 256 entries per hold. Exceptions: a
-//! rotation locks two token shards, the lower number first; `warm` holds several, which it tries
-//! without waiting.
+//! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index,
+//! the log's queue. Before all of them: the sweeper's and the harvester's own state. At most one lock
+//! of each kind, never across an await, at most 256 entries per hold. Exceptions: a rotation locks two
+//! token shards, the lower number first; `warm` holds several, which it tries without waiting; `load`,
+//! which nobody runs beside, has longer holds.
 
 mod apply;
 mod apps;
@@ -243,7 +244,7 @@ impl Store {
     }
 
     /// The number of the shard that a session belongs to.
-    fn number_of(&self, handle: Handle) -> usize {
+    pub(crate) fn number_of(&self, handle: Handle) -> usize {
         // Not the lowest bits, which place the session in the table, nor the highest seven, which
         // the table keeps as its short hashes.
         usize::try_from(handle.0 >> 32).unwrap_or(0) & (self.shards.len() - 1)
