@@ -34,7 +34,6 @@ use cloakroom::log::disk::{Disk, DiskFile};
 pub(crate) use choice::{AllChoices, Choice, Dice};
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use medium::CutRules;
-pub(crate) use names::NameMixing;
 
 use fault::Call;
 use medium::Medium;

@@ -32,7 +32,9 @@ impl Client {
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        stream.write_all(request.as_bytes()).map_err(|_| Gone)?;
+        stream
+            .write_all(request.as_bytes())
+            .map_err(|_broken| Gone)?;
         let (head, body) = reply(stream)?;
         assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}{body}");
         Ok(serde_json::from_str(&body).unwrap())

@@ -12,6 +12,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::print_stderr,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
@@ -23,7 +24,11 @@ mod process;
 mod record;
 mod worker;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use cloakroom::engine::OsRandomness;
+use cloakroom::model::Randomness;
 
 use choice::Dice;
 use process::Process;
@@ -36,11 +41,22 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
+fn any_seed() -> u64 {
+    let mut bytes = [0; 4];
+    OsRandomness::new().fill(&mut bytes);
+    u32::from_le_bytes(bytes).into()
+}
+
+/// Lets others work for so long.
+fn pause(time: Duration) {
+    let (_nobody_sends, never) = sync_channel::<()>(0);
+    assert!(never.recv_timeout(time).is_err());
+}
+
 /// Kills the server again and again. `durability` as the flag has it.
 fn run(durability: &str) {
     let kills = setting("CLOAKROOM_KILLS").unwrap_or(8);
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = setting("CLOAKROOM_SEED").unwrap_or(u64::from(clock.subsec_nanos()));
+    let seed = setting("CLOAKROOM_SEED").unwrap_or_else(any_seed);
     eprintln!("CLOAKROOM_SEED={seed} CLOAKROOM_KILLS={kills}");
     let mut dice = Dice::new(seed);
     let folder = tempfile::tempdir().unwrap();
@@ -70,7 +86,7 @@ fn run(durability: &str) {
                 scope.spawn(move || worker.work(address, token.unwrap()));
             }
             let moment = Duration::from_millis(5 + dice.roll(496));
-            std::thread::sleep(moment);
+            pause(moment);
             process.kill();
         });
         acknowledged = workers.iter().map(Worker::acknowledged).sum();

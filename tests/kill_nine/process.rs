@@ -11,8 +11,8 @@ pub(crate) struct Spawned(Child);
 
 impl Spawned {
     /// Kills it after a while, ready or not.
-    pub(crate) fn kill_after(self, while_: Duration) {
-        std::thread::sleep(while_);
+    pub(crate) fn kill_after(self, pause: Duration) {
+        crate::pause(pause);
         drop(self);
     }
 }

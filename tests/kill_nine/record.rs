@@ -38,7 +38,7 @@ impl Record {
 
     /// What the next server is asked for: all that live or may live, all that died since the last
     /// time, and `sample` of those that died before.
-    pub(crate) fn to_verify(&mut self, sample: usize, dice: &mut Dice) -> Vec<(String, Known)> {
+    pub(crate) fn due(&mut self, sample: usize, dice: &mut Dice) -> Vec<(String, Known)> {
         let (old, fresh) = self.dead.split_at(self.buried);
         let drawn = (0..sample.min(old.len())).map(|_| &old[dice.choose(old.len())]);
         let tokens = self.living.iter().chain(fresh).chain(drawn);

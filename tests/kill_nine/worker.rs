@@ -161,7 +161,7 @@ impl Worker {
     pub(crate) fn verify(&mut self, address: &str, shared: Option<&str>) {
         let mut client = Client::connect(address);
         let mut ask = |method: &str, path: &str| client.ask(method, path, "").unwrap();
-        for (token, known) in self.record.to_verify(OLD_DEAD, &mut self.dice) {
+        for (token, known) in self.record.due(OLD_DEAD, &mut self.dice) {
             let found = ask("GET", &format!("/{}/get/{token}", self.app));
             let found = found["d"]["n"].as_u64();
             assert!(

@@ -1,6 +1,6 @@
 //! Stands between engine and log and notes what was written down where.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use cloakroom::engine::{ChangeLog, Position, Unavailable, Weight};
@@ -26,13 +26,16 @@ pub(crate) enum Noted {
 #[derive(Clone, Default)]
 pub(crate) struct Tape {
     noted: Arc<Mutex<Vec<(Noted, u64)>>>,
-    held: Arc<Mutex<Option<(Sender<()>, Receiver<()>)>>>,
+    held: Arc<Mutex<Option<Held>>>,
 }
+
+/// What the thread that is held does: tell that it has come, and wait until it may go.
+type Held = (SyncSender<()>, Receiver<()>);
 
 /// Holds the thread that ends an app, between writing it down and carrying it out.
 pub(crate) struct Hold {
     has_come: Receiver<()>,
-    may_go: Sender<()>,
+    may_go: SyncSender<()>,
 }
 
 impl Hold {
@@ -53,7 +56,7 @@ impl Tape {
 
     /// Holds the next end of an app.
     pub(crate) fn hold_next_end(&self) -> Hold {
-        let ((come, has_come), (may_go, go)) = (channel(), channel());
+        let ((come, has_come), (may_go, go)) = (sync_channel(1), sync_channel(1));
         *self.held.lock().unwrap() = Some((come, go));
         Hold { has_come, may_go }
     }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use cloakroom::engine::{
     Created, DataEdit, Edit, Engine, Key, NewSession, NewToken, Read, Saving, SavingStep,
@@ -19,6 +20,11 @@ use crate::seeded;
 use crate::seeds;
 use crate::setting;
 use crate::verbs::app_name;
+
+/// What each thread does to the sessions.
+const CHANGES: u64 = 4_000;
+/// Looks at a snapshot that must not come to its end yet, a millisecond each.
+const LOOKS: u64 = 100;
 
 fn start(disk: &FaultDisk, seed: u64) -> Process {
     let reached = Arc::new(AtomicU64::new(0));
@@ -42,9 +48,9 @@ fn create(engine: &Engine, name: &Name) -> Option<Created> {
 }
 
 /// Alters a few sessions at random, many times.
-fn storm(engine: &Engine, seed: u64, stop: &AtomicBool) {
+fn storm(engine: &Engine, seed: u64) {
     let mut dice = Dice::new(seed);
-    while !stop.load(Ordering::Relaxed) {
+    for _ in 0..CHANGES {
         let name = (dice.choose(3), vec![b'a' + dice.choose(4) as u8]);
         let (app, key) = (app_name(name.0), Key::Token(&name.1));
         let data = format!("{{\"n\":{}}}", dice.roll(1 << 30));
@@ -91,14 +97,12 @@ fn race(seed: u64) -> u64 {
     let thread = LogThread::spawn(writer).unwrap();
     let stop = AtomicBool::new(false);
     let taken = std::thread::scope(|scope| {
-        for number in 0..3 {
-            let (engine, stop) = (&engine, &stop);
-            scope.spawn(move || storm(engine, seed * 7 + number, stop));
-        }
         let taking = scope.spawn(|| take_snapshots(&engine, &log, &stop));
-        std::thread::sleep(Duration::from_millis(
-            setting("CLOAKROOM_MILLIS").unwrap_or(60),
-        ));
+        let engine = &engine;
+        let storms: Vec<_> = (0..3)
+            .map(|number| scope.spawn(move || storm(engine, seed * 7 + number)))
+            .collect();
+        storms.into_iter().for_each(|storm| storm.join().unwrap());
         stop.store(true, Ordering::Relaxed);
         taking.join().unwrap()
     });
@@ -136,26 +140,24 @@ fn r2_snapshot_that_begins_behind_a_kill_of_an_app_under_way_has_none_of_its_ses
     process.step();
     let hold = process.tape.hold_next_end();
     let (engine, log) = (process.engine.clone(), process.log.clone());
-    let is_taken = AtomicBool::new(false);
+    let (tell, told) = sync_channel(1);
     std::thread::scope(|scope| {
         scope.spawn(|| engine.remove_app(START, app_name(0)).unwrap());
         hold.await_end();
         // Written down, and not carried out yet.
         process.step();
-        let taking = scope.spawn(|| {
-            let taken = take_snapshot(&engine, &log);
-            is_taken.store(true, Ordering::SeqCst);
-            taken
-        });
-        let patience = Instant::now() + Duration::from_millis(100);
-        while !is_taken.load(Ordering::SeqCst) && Instant::now() < patience {
+        scope.spawn(|| tell.send(take_snapshot(&engine, &log)).unwrap());
+        let mut taken = None;
+        for _ in 0..LOOKS {
             process.step();
+            taken = taken.or(told.recv_timeout(Duration::from_millis(1)).ok());
         }
         hold.go_on();
-        while !taking.is_finished() {
+        while taken.is_none() {
             process.step();
+            taken = told.recv_timeout(Duration::from_millis(1)).ok();
         }
-        assert!(taking.join().unwrap());
+        assert_eq!(taken, Some(true));
     });
     let next = start(&disk.fork(), 2);
     assert!(next.recovered.snapshot.is_some());
