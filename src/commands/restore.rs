@@ -76,7 +76,13 @@ pub(super) fn run(args: &RestoreArgs) -> Result<String, Failure> {
     let totals = verified.map_err(damaged)?;
 
     let disk = empty_directory(&args.data)?;
-    let failed = |error| Failure::system("write", &args.data, &error);
+    let failed = |error| {
+        let mut failure = Failure::system("write", &args.data, &error);
+        failure
+            .sentence
+            .push_str("; what stands there is of no use: remove it");
+        failure
+    };
     key_file::write(&disk, &secret).map_err(failed)?;
     copy(&disk, &BackupFile(copied), reader.header(), reader.length()).map_err(failed)?;
     sync_names(&args.data).map_err(failed)?;

@@ -161,7 +161,9 @@ fn change<'e>(
     };
     let reads = base.reads.saturating_add(u64::from(edit.count_read));
     let content_changed = data.is_some() || edit.ip.is_some();
-    if !content_changed && edit.life.is_none() {
+    // Touches reach the log by their activity, so a read that is none is a change like others.
+    let is_touch = edit.touch || !edit.count_read;
+    if !content_changed && edit.life.is_none() && is_touch {
         return Change::Touch(TouchChange { reads, ..base });
     }
     Change::Update(UpdateChange {

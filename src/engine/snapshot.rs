@@ -20,9 +20,7 @@ const SLICE: usize = crate::limits::ENTRIES_PER_HOLD;
 const BATCH_BYTES: usize = 512 << 10;
 
 /// A snapshot of all sessions in the making. Dropping it gives the snapshot up.
-pub struct Saving<'s> {
-    engine: &'s Engine,
-    log: &'s Log,
+pub struct Saving {
     stage: Stage,
 }
 
@@ -55,23 +53,23 @@ struct Walk {
     place: u64,
 }
 
-impl<'s> Saving<'s> {
-    /// Begins a snapshot of `engine`, whose changes `log` takes down.
+impl Saving {
+    /// Begins a snapshot of an engine whose changes `log` takes down.
     ///
     /// # Errors
     /// Why there cannot be one now.
-    pub fn begin(engine: &'s Engine, log: &'s Log) -> Result<Self, SnapshotError> {
+    pub fn begin(log: &Log) -> Result<Self, SnapshotError> {
         let stage = Stage::Asked(log.begin_snapshot()?);
-        Ok(Self { engine, log, stage })
+        Ok(Self { stage })
     }
 
     /// Begins the snapshot that heals a failed log.
     ///
     /// # Errors
     /// Why there is nothing to heal, or not now.
-    pub fn begin_healing(engine: &'s Engine, log: &'s Log) -> Result<Self, SnapshotError> {
-        let stage = walk(engine, log.begin_healing()?)?;
-        Ok(Self { engine, log, stage })
+    pub fn begin_healing(engine: &Engine, log: &Log) -> Result<Self, SnapshotError> {
+        let stage = begin_walk(engine, log.begin_healing()?)?;
+        Ok(Self { stage })
     }
 
     /// Goes on: over at most `slices` slices of 256 sessions, none of which holds a lock while it
@@ -79,18 +77,23 @@ impl<'s> Saving<'s> {
     ///
     /// # Errors
     /// Why there is no snapshot.
-    pub fn step(&mut self, slices: usize) -> Result<SavingStep, SnapshotError> {
+    pub fn step(
+        &mut self,
+        engine: &Engine,
+        log: &Log,
+        slices: usize,
+    ) -> Result<SavingStep, SnapshotError> {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let (stage, step) = match stage {
             Stage::Asked(ticket) => match ticket.poll() {
                 Err(ticket) => (Stage::Asked(ticket), SavingStep::Wait),
-                Ok(start) => (walk(self.engine, start?)?, SavingStep::More),
+                Ok(start) => (begin_walk(engine, start?)?, SavingStep::More),
             },
-            Stage::Walking(walk) => (self.walk_on(walk, slices)?, SavingStep::More),
+            Stage::Walking(walk) => (walk.go_on(engine, log, slices)?, SavingStep::More),
             Stage::Walked(mut job, head) => {
                 // Tells when the log has failed meanwhile.
                 job.flush()?;
-                if self.log.safe() < head {
+                if log.safe() < head {
                     (Stage::Walked(job, head), SavingStep::Wait)
                 } else {
                     return job.complete().map(SavingStep::Done);
@@ -101,29 +104,29 @@ impl<'s> Saving<'s> {
         self.stage = stage;
         Ok(step)
     }
+}
 
-    fn walk_on(&self, mut walk: Walk, slices: usize) -> Result<Stage, SnapshotError> {
+impl Walk {
+    fn go_on(mut self, engine: &Engine, log: &Log, slices: usize) -> Result<Stage, SnapshotError> {
         for _ in 0..slices {
-            let job = &mut walk.job;
-            let next = self
-                .engine
-                .walk_states(walk.place, SLICE, &mut |session| job.push(session));
+            let job = &mut self.job;
+            let next = engine.walk_states(self.place, SLICE, &mut |session| job.push(session));
             if job.unwritten() >= BATCH_BYTES {
                 job.flush()?;
             }
             match next {
-                Some(place) => walk.place = place,
-                None => return self.end_walk(walk),
+                Some(place) => self.place = place,
+                None => return self.end(engine, log),
             }
         }
-        Ok(Stage::Walking(walk))
+        Ok(Stage::Walking(self))
     }
 
-    fn end_walk(&self, walk: Walk) -> Result<Stage, SnapshotError> {
-        let is_overtaken = self.engine.newest_epoch() != walk.epoch;
-        match (is_overtaken, walk.is_healing) {
-            (false, _) => Ok(Stage::Walked(walk.job, Position(0))),
-            (true, false) => Ok(Stage::Walked(walk.job, self.log.head())),
+    fn end(self, engine: &Engine, log: &Log) -> Result<Stage, SnapshotError> {
+        let is_overtaken = engine.newest_epoch() != self.epoch;
+        match (is_overtaken, self.is_healing) {
+            (false, _) => Ok(Stage::Walked(self.job, Position(0))),
+            (true, false) => Ok(Stage::Walked(self.job, log.head())),
             // The log goes on behind this snapshot only, so it cannot be waited for. The kill had
             // been let in before the log failed: the next attempt meets none.
             (true, true) => Err(SnapshotError::Overtaken),
@@ -131,7 +134,7 @@ impl<'s> Saving<'s> {
     }
 }
 
-fn walk(engine: &Engine, start: SnapshotStart) -> Result<Stage, SnapshotError> {
+fn begin_walk(engine: &Engine, start: SnapshotStart) -> Result<Stage, SnapshotError> {
     // A kill holds its app before it draws an epoch: one up to this is over once all is settled.
     let epoch = engine.newest_epoch();
     engine.settle_kills();

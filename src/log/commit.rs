@@ -22,7 +22,9 @@ impl Writer {
     /// Writes what is queued and makes it as safe as the policy asks.
     pub(super) fn commit(&mut self, now: Millis) -> Result<(), Trouble> {
         if self.batch.blocks.is_empty() {
-            self.shared.queue().take(&mut self.batch);
+            let mut queue = self.shared.queue();
+            let taken = queue.take(&mut self.batch);
+            self.shared.status.taken(taken);
         }
         let before = self.written;
         let written = self.write_batch();

@@ -22,8 +22,11 @@ pub(super) fn begin(shared: &Arc<Shared>) -> Result<SnapshotStart, SnapshotError
     let now = shared.around.clock.now();
     let synced = shared.saving.request_healing(now)?;
     let turn = Turn::new(Arc::clone(shared), Some(Healing { synced }));
-    let (cut, dropped) = shared.queue().cut();
-    shared.status.settled(dropped);
+    let cut = {
+        let mut queue = shared.queue();
+        shared.status.taken(0);
+        queue.cut()
+    };
     let begun = Begun {
         number: shared.saving.highest_segment() + 1,
         first: cut,

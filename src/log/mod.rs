@@ -137,7 +137,7 @@ impl Log {
         let shared = &*self.shared;
         let mut queue = shared.queue();
         let appended = queue.append(change, || shared.around.clock.now());
-        shared.status.appended(appended.position, appended.bytes);
+        shared.status.appended(appended.position, appended.queued);
         drop(queue);
         if appended.wake {
             shared.wake();

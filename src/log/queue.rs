@@ -36,8 +36,8 @@ pub(super) struct Batch {
 pub(super) struct Appended {
     /// Where the change stands.
     pub(super) position: Position,
-    /// Bytes of its record.
-    pub(super) bytes: usize,
+    /// Bytes of all records that wait.
+    pub(super) queued: usize,
     /// The writer is to be woken for it.
     pub(super) wake: bool,
 }
@@ -91,13 +91,13 @@ impl Queue {
         if open.bytes.len() - HEADER > self.block_bytes {
             self.close();
         }
-        let reached_wake = self.waiting < self.wake_bytes;
+        let was_below = self.waiting < self.wake_bytes;
         self.waiting += bytes;
-        let wake = self.dormant || (reached_wake && self.waiting >= self.wake_bytes);
+        let wake = self.dormant || (was_below && self.waiting >= self.wake_bytes);
         self.dormant = false;
         Appended {
             position,
-            bytes,
+            queued: self.waiting,
             wake,
         }
     }
@@ -116,15 +116,16 @@ impl Queue {
             .push_back(std::mem::replace(&mut self.open, next));
     }
 
-    /// Moves all blocks to `batch`, whose own must be gone, and takes its emptied buffers.
-    pub(super) fn take(&mut self, batch: &mut Batch) {
+    /// Moves all blocks to `batch`, whose own must be gone, and takes its emptied buffers. Answers the
+    /// bytes of the records.
+    pub(super) fn take(&mut self, batch: &mut Batch) -> usize {
         debug_assert!(batch.blocks.is_empty(), "what was taken before is written");
         let room = BUFFERS_KEPT.saturating_sub(self.buffers.len());
         let kept = batch.emptied.len().saturating_sub(room);
         self.buffers.extend(batch.emptied.drain(kept..));
         self.close();
-        self.waiting = 0;
         std::mem::swap(&mut self.closed, &mut batch.blocks);
+        std::mem::take(&mut self.waiting)
     }
 
     /// Takes the number of the open block for an empty one, if nothing waits.
@@ -138,12 +139,12 @@ impl Queue {
     }
 
     /// Drops all that waits and answers the cut: the position of what is appended from now on. All
-    /// that was dropped stands before it. Also answers the bytes of the records dropped.
-    pub(super) fn cut(&mut self) -> (Position, usize) {
+    /// that was dropped stands before it.
+    pub(super) fn cut(&mut self) -> Position {
         self.close();
         self.closed.clear();
-        let dropped = std::mem::take(&mut self.waiting);
-        (self.open.position, dropped)
+        self.waiting = 0;
+        self.open.position
     }
 
     /// Lets the next append wake the writer, which is about to sleep. `false`: something waits.

@@ -61,7 +61,10 @@ pub(super) struct Status {
     reached: AtomicU64,
     safe: AtomicU64,
     admission: AtomicU8,
-    unwritten: AtomicUsize,
+    /// Bytes of records in the queue; written under its mutex only.
+    queued: AtomicUsize,
+    /// Bytes of records that the writer has taken and not written.
+    in_hand: AtomicUsize,
     /// Bytes of log written, from the oldest that recovery would read.
     written: AtomicU64,
     /// What `written` was when the newest snapshot began.
@@ -77,7 +80,8 @@ impl Status {
             reached: AtomicU64::new(last.0),
             safe: AtomicU64::new(last.0),
             admission: AtomicU8::new(Admission::All as u8),
-            unwritten: AtomicUsize::new(0),
+            queued: AtomicUsize::new(0),
+            in_hand: AtomicUsize::new(0),
             written: AtomicU64::new(replayed),
             in_snapshot: AtomicU64::new(0),
         }
@@ -87,10 +91,17 @@ impl Status {
         Position(self.head.load(Ordering::Acquire))
     }
 
-    /// Called under the queue's mutex, so that it only grows.
-    pub(super) fn appended(&self, position: Position, bytes: usize) {
+    /// The change at `position` was appended to a queue that now holds `queued` bytes. Called under
+    /// its mutex, so that the head only grows.
+    pub(super) fn appended(&self, position: Position, queued: usize) {
         self.head.store(position.0, Ordering::Release);
-        self.unwritten.fetch_add(bytes, Ordering::Relaxed);
+        self.queued.store(queued, Ordering::Relaxed);
+    }
+
+    /// The queue is empty: the writer has taken `taken` bytes. Called under the queue's mutex.
+    pub(super) fn taken(&self, taken: usize) {
+        self.queued.store(0, Ordering::Relaxed);
+        self.in_hand.fetch_add(taken, Ordering::Relaxed);
     }
 
     pub(super) fn reached(&self) -> Position {
@@ -112,13 +123,13 @@ impl Status {
         self.safe.fetch_max(position.0, Ordering::AcqRel);
     }
 
-    /// `bytes` no longer wait: they are written, or dropped since a snapshot holds what they say.
+    /// `bytes` that the writer had taken are written, or dropped.
     pub(super) fn settled(&self, bytes: usize) {
-        self.unwritten.fetch_sub(bytes, Ordering::Relaxed);
+        self.in_hand.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn unwritten(&self) -> usize {
-        self.unwritten.load(Ordering::Relaxed)
+        self.queued.load(Ordering::Relaxed) + self.in_hand.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_backed_up(&self) -> bool {

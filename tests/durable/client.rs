@@ -33,6 +33,14 @@ impl Client {
         }
     }
 
+    /// One that takes an answer that does not come soon for none.
+    pub(crate) fn impatient(address: &str) -> Self {
+        let client = Self::connect(address);
+        let soon = Some(Duration::from_millis(200));
+        client.stream.set_read_timeout(soon).unwrap();
+        client
+    }
+
     /// Status and body of the answer to one request; `None` when the server is gone.
     pub(crate) fn try_ask(
         &mut self,

@@ -13,6 +13,7 @@ mod client;
 mod commanded;
 mod damage;
 mod directory;
+mod failing;
 mod home;
 mod moving;
 mod restarts;

@@ -161,3 +161,18 @@ fn snapshots_are_taken_when_the_log_has_grown_and_replace_it() {
         assert_eq!(session["d"]["x"].as_str().unwrap().len(), 10_000);
     }
 }
+
+#[test]
+fn snapshot_is_taken_when_the_time_has_come_and_something_was_written() {
+    let home = Home::new();
+    let server = home.serve_with("d", &["--snapshot-every", "1s"]);
+    let token = client(&server).create_rest("shop", "u", None);
+    let snapshot = home.path("d").join("snapshot-0000000000000002.snap");
+    while !snapshot.exists() {
+        thread::yield_now();
+    }
+    kill_nine(server);
+    let server = home.serve("d");
+    let session = client(&server).json("GET", &format!("/shop/get/{token}"), None);
+    assert_eq!(session["id"], "u");
+}

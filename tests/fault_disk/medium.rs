@@ -12,6 +12,8 @@ use super::names::{FileId, NameMixing, Names};
 pub(crate) struct CutRules {
     pub(crate) writes: Mixing,
     pub(crate) names: NameMixing,
+    /// Files whose names end so are empty, whatever was written: nobody reads them.
+    pub(crate) emptied: Option<&'static str>,
 }
 
 impl CutRules {
@@ -19,21 +21,25 @@ impl CutRules {
     pub(crate) const JOURNALED: Self = Self {
         writes: Mixing::Any,
         names: NameMixing::Prefix,
+        emptied: None,
     };
     /// Neither order is kept.
     pub(crate) const UNORDERED: Self = Self {
         writes: Mixing::Any,
         names: NameMixing::Steps,
+        emptied: None,
     };
     /// Neither order is kept, and a rename is not one step.
     pub(crate) const TORN_RENAMES: Self = Self {
         writes: Mixing::Any,
         names: NameMixing::Entries,
+        emptied: None,
     };
     /// Few enough cases to go through all of them.
     pub(crate) const SMALL: Self = Self {
         writes: Mixing::Sectors,
         names: NameMixing::Prefix,
+        emptied: Some(".tmp"),
     };
 }
 
@@ -76,6 +82,14 @@ impl Medium {
         !self.names.has_pending() && !self.files.values().any(|file| file.has_pending())
     }
 
+    /// What the next process finds when this one dies and the power stays.
+    pub(crate) fn survive(&self) -> Self {
+        Self {
+            names: self.names.survive(),
+            ..self.clone()
+        }
+    }
+
     /// What a power cut at this moment leaves.
     pub(crate) fn after_cut(&self, rules: CutRules, choice: &mut dyn Choice) -> Self {
         let names = self.names.after_cut(rules.names, choice);
@@ -83,8 +97,12 @@ impl Medium {
             next: self.next,
             ..Self::default()
         };
-        for id in names.values() {
-            if !left.files.contains_key(id) {
+        for (name, id) in &names {
+            let is_emptied = rules.emptied.is_some_and(|end| name.ends_with(end));
+            // A file may have two names; one that is read has its bytes.
+            if is_emptied {
+                left.files.entry(*id).or_default();
+            } else {
                 let bytes = self.file(*id).after_cut(rules.writes, choice);
                 left.files.insert(*id, Arc::new(Inode::durable(bytes)));
             }

@@ -10,13 +10,14 @@
 //! | any call fails with EIO, once or for a while; a failed rename, removal or creation was done or was not | yes: nothing is acknowledged until it is healed, reads go on |
 //! | any call fails with ENOSPC, or the disk is full | yes, and removals go on |
 //! | a write is cut short | yes |
-//! | a failed sync: each sector was written or was not, later syncs of the file succeed without writing it, reads see it or see the old bytes; likewise the names after a failed `sync_names` | yes |
+//! | a failed sync: each sector was written or was not, later syncs of the file succeed without writing it, reads see it or see the old bytes, also in the next process | yes |
+//! | a failed `sync_names`: names from some step on never reach the medium, though this process sees them | yes |
 //! | a process killed: all calls that were done are seen by the next process, synced or not | yes |
 //!
 //! Not injected, since nothing is promised then: a sector that is half old and half new; bytes that
-//! change after they were synced (the tests of the formats flip those); a process that is killed
-//! after a failed sync and restarted on a cache that shows what the medium has lost, before a power
-//! cut takes it away.
+//! change after they were synced (the tests of the formats flip those); names that a failed
+//! `sync_names` has lost and that the next process still sees (a file system whose journal fails is
+//! stopped, and shows what the medium holds when it comes back).
 
 mod choice;
 mod fault;
@@ -71,6 +72,12 @@ impl Cut {
         FaultDisk::with(self.medium.after_cut(rules, choice))
     }
 
+    /// A disk as the next process finds it when this one dies and the power stays: with all that was
+    /// done, and with all that may still be lost.
+    pub(crate) fn survivor(&self) -> FaultDisk {
+        FaultDisk::with(self.medium.survive())
+    }
+
     /// Whether there is only one image.
     pub(crate) fn is_settled(&self) -> bool {
         self.medium.is_settled()
@@ -105,7 +112,7 @@ impl FaultDisk {
     /// one is killed.
     pub(crate) fn fork(&self) -> Self {
         let state = self.state();
-        let fork = Self::with(state.medium.clone());
+        let fork = Self::with(state.medium.survive());
         fork.state().capacity = state.capacity;
         fork
     }

@@ -80,6 +80,15 @@ impl Names {
         self.pending.clear();
     }
 
+    /// What the next process finds: names that a failed sync has lost are gone by then.
+    pub(crate) fn survive(&self) -> Self {
+        let mut left = Self::durable(self.durable.clone());
+        for step in &self.pending {
+            left.step(step.clone());
+        }
+        left
+    }
+
     /// The names the medium holds after a power cut.
     pub(crate) fn after_cut(
         &self,

@@ -44,7 +44,9 @@ impl Driver {
             reads: 1,
             writes: 1,
             members,
+            trail: Vec::new(),
         };
+        session.written_down(self.now);
         let data = session.data();
         let new = NewSession {
             app: Self::name(app),
@@ -120,6 +122,7 @@ impl Driver {
             let session = &mut self.twin.sessions[found];
             session.touch(self.now);
             session.reads += 1;
+            session.touched(self.now);
             (expected.last, expected.deadline) =
                 (session.last, session.deadline().min(Millis::NEVER.0));
             self.twin.note_active(found, self.now);
@@ -257,5 +260,11 @@ fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u
         if !life.whole_seconds {
             session.recorded = session.last;
         }
+    }
+    let changed = edit.ip.is_some() || edit.life.is_some() || !matches!(edit.data, DataEdit::Keep);
+    if !changed && (edit.touch || !edit.count_read) {
+        session.touched(now);
+    } else {
+        session.written_down(now);
     }
 }

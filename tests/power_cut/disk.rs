@@ -99,10 +99,10 @@ fn length_may_be_kept_without_its_bytes_and_bytes_never_without_their_length() {
 #[test]
 fn names_are_lost_without_a_sync_of_names_however_often_the_file_is_synced() {
     let disk = FaultDisk::new();
-    let file = disk.create("a.tmp").unwrap();
+    let file = disk.create("b").unwrap();
     write(&*file, 0, 1, PAGE);
     file.sync().unwrap();
-    disk.rename("a.tmp", "a").unwrap();
+    disk.rename("b", "a").unwrap();
     let found = images(&disk, CutRules::SMALL, "a");
     assert_eq!(found, [None, Some(vec![1; PAGE])].into());
     disk.sync_names().unwrap();
@@ -213,7 +213,12 @@ fn failed_sync_of_names_forgets_what_it_did_not_write() {
         disk.sync_names().unwrap_err();
         disk.sync_names().unwrap();
         assert_eq!(disk.bytes("a"), Some(Vec::new()));
-        kept.extend(images(&disk, CutRules::SMALL, "a"));
+        let left = images(&disk, CutRules::SMALL, "a");
+        assert!(
+            left.contains(&disk.fork().bytes("a")),
+            "the next process sees what there is"
+        );
+        kept.extend(left);
     }
     assert_eq!(kept, [None, Some(Vec::new())].into());
 }

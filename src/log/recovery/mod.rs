@@ -92,6 +92,10 @@ impl Recovery {
     pub fn begin(disk: Arc<dyn Disk>, key_id: KeyId) -> Result<Self, RecoveryError> {
         let inventory = Inventory::take(&*disk)?;
         inventory.remove_temporary(&*disk)?;
+        // A process that was killed may have named the newest segment without making the name safe;
+        // the next one must not reach the disk before it.
+        disk.sync_names()
+            .map_err(|error| RecoveryError::disk("sync the names beside", FileName::Lock, error))?;
         let snapshot = match inventory.newest_snapshot() {
             None => None,
             Some(number) => Some(open_snapshot(&*disk, &inventory, number, key_id)?),

@@ -212,11 +212,11 @@ impl Exchange {
     /// Whether a request is one that the log has no room for now. Decided from the head, so that no
     /// body is collected for it.
     fn must_wait(&self, head: &Head<'_>, turn: &Turn<'_>) -> bool {
-        turn.service.log.is_backed_up()
-            && self
-                .dialect
-                .unwrap_or_else(|| Dialect::of_path(head.path))
-                .may_change(head)
+        let dialect = self.dialect;
+        turn.service.log.holds_up(|| {
+            let dialect = dialect.unwrap_or_else(|| Dialect::of_path(head.path));
+            dialect.may_change(head)
+        })
     }
 
     fn carry(&mut self, rest: &[u8], desk: &mut Desk) {

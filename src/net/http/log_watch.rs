@@ -14,7 +14,8 @@ pub type IsBackedUp = Arc<dyn Fn() -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct LogWatch {
     positions: watch::Receiver<Position>,
-    is_backed_up: IsBackedUp,
+    /// `None`: it never is.
+    is_backed_up: Option<IsBackedUp>,
 }
 
 impl LogWatch {
@@ -25,7 +26,7 @@ impl LogWatch {
     pub fn of(positions: watch::Receiver<Position>, is_backed_up: IsBackedUp) -> Self {
         Self {
             positions,
-            is_backed_up,
+            is_backed_up: Some(is_backed_up),
         }
     }
 
@@ -33,7 +34,10 @@ impl LogWatch {
     #[must_use]
     pub fn memory_only() -> Self {
         let (_, positions) = watch::channel(Position(u64::MAX));
-        Self::of(positions, Arc::new(|| false))
+        Self {
+            positions,
+            is_backed_up: None,
+        }
     }
 
     /// The position that the log has reached.
@@ -42,9 +46,11 @@ impl LogWatch {
         *self.positions.borrow()
     }
 
-    /// Whether requests that may change something are to wait.
-    pub(super) fn is_backed_up(&self) -> bool {
-        (self.is_backed_up)()
+    /// Whether a request is to wait, if it may change something. That is asked first: it costs less
+    /// than numbers that other threads change all the time.
+    pub(super) fn holds_up(&self, may_change: impl FnOnce() -> bool) -> bool {
+        let asked = self.is_backed_up.as_ref();
+        asked.is_some_and(|is_backed_up| may_change() && is_backed_up())
     }
 
     /// Waits for an announcement since the last call; `None` when there will be none.

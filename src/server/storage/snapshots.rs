@@ -190,7 +190,7 @@ impl Work {
 
     fn take(&mut self) -> Result<LastSnapshot, SnapshotError> {
         let begun = self.clock.now();
-        let taken = Saving::begin(&self.engine, &self.log).and_then(|saving| self.save(saving));
+        let taken = Saving::begin(&self.log).and_then(|saving| self.save(saving));
         let now = self.clock.now();
         match &taken {
             Ok(last) => {
@@ -223,9 +223,9 @@ impl Work {
     }
 
     /// Saves all sessions; gives up when the server stops.
-    fn save(&self, mut saving: Saving<'_>) -> Result<LastSnapshot, SnapshotError> {
+    fn save(&self, mut saving: Saving) -> Result<LastSnapshot, SnapshotError> {
         loop {
-            let step = saving.step(SLICES_PER_STEP)?;
+            let step = saving.step(&self.engine, &self.log, SLICES_PER_STEP)?;
             if let SavingStep::Done(last) = step {
                 return Ok(last);
             }
