@@ -56,17 +56,15 @@ RESTART_COLUMNS = ("", "seconds", "least-most", "sessions/s", "file bytes each",
 
 
 def cloakroom_home(options, count):
-    """A data directory that holds nothing but a snapshot of so many sessions."""
+    """A data directory with a snapshot of so many sessions and nothing after it."""
     home = os.path.join(options.dir, "cloakroom-%d" % count)
     if os.path.isdir(home):
         return home
     with Cloakroom(options.dir, options.all_cores) as server:
         data = os.path.join(server.folder, "data")
         server.start("--durability", "os", data=data)
-        load = dict(duration="1ms", warm_up="0", preload=count, pipeline=16)
+        load = dict(duration="200ms", warm_up="0", preload=count, pipeline=16)
         run_bench(options, server, "get", load)
-        ask_admin(data, "snapshot")
-        # The one before, whose log would be read after it, goes with the second next.
         ask_admin(data, "snapshot")
         server.stop()
         os.rename(data, home)
@@ -133,8 +131,11 @@ def snapshot(options):
     quiet, busy = (figures.median(row, "p99.9") for row in ("without", "with"))
     print_ratio("p99.9 with / without", busy / quiet)
     print_ratio("p99.9 with, us", busy, max(2 * quiet, quiet + 1000), at_least=False)
-    memory = figures.median("with", "resident") / figures.median("with", "before")
-    print_ratio("most resident memory during / before", memory, 1.02, at_least=False)
+    grown = {row: figures.median(row, "grown") for row in ("without", "with")}
+    print_ratio("resident memory, most / before: without snapshots", grown["without"])
+    print_ratio("resident memory, most / before: with snapshots", grown["with"])
+    memory = grown["with"] / grown["without"]
+    print_ratio("resident memory: with / without", memory, 1.02, at_least=False)
 
 
 SNAPSHOT_COLUMNS = ("", "p50 us", "p99 us", "p99.9 us", "max us", "most resident", "snapshots")
@@ -151,16 +152,20 @@ def read_during(options, count, rate, taken):
         data = os.path.join(server.folder, "data")
         server.start("--threads", "1", "--durability", "os", "--snapshot-log-size", "1TB", data=data)
         watch = Watch(server, data, taken, preloaded(server, count))
-        report = run_bench(options, server, "get", {"preload": count, "rate": rate})
-        watch.stop()
+        try:
+            report = run_bench(options, server, "get", {"preload": count, "rate": rate})
+        finally:
+            watch.stop()
+    if not watch.before:
+        raise Failed("the run was over before the server's memory had settled: give it more --time")
     times = report["response_us"]
     return {
         "p50": times["p50"],
         "p99": times["p99"],
         "p99.9": times["p99.9"],
         "max": times["max"],
-        "before": watch.before,
         "resident": watch.most,
+        "grown": watch.most / watch.before,
         "snapshots": watch.taken,
     }
 
@@ -172,7 +177,8 @@ def preloaded(server, count):
     def settled():
         seen.append(server.resident())
         recent = seen[-20:]
-        return len(recent) == 20 and recent[-1] > count * 50 and max(recent) - min(recent) < 1 << 20
+        steady = max(recent) - min(recent) < recent[-1] / 200
+        return len(recent) == 20 and recent[-1] > count * 100 and steady
 
     return settled
 

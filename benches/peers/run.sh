@@ -8,6 +8,7 @@
 # so that no service is installed or started; valkey-server where it is on the PATH. Others by
 # REDIS_SERVER, VALKEY_SERVER, NGINX, MEMCACHED, CLOAKROOM.
 set -euo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 die() {
@@ -72,10 +73,10 @@ create | mixed | lookup | restart | snapshot | all) ;;
 *) exec python3 benches/peers/side_by_side.py --help ;;
 esac
 
-export REDIS_SERVER=${REDIS_SERVER:-$(find_redis)}
-export VALKEY_SERVER=${VALKEY_SERVER:-$(command -v valkey-server || true)}
-export NGINX=${NGINX:-$(find_nginx)}
-export MEMCACHED=${MEMCACHED:-$(find_memcached)}
+REDIS_SERVER=${REDIS_SERVER:-$(find_redis)}
+VALKEY_SERVER=${VALKEY_SERVER:-$(command -v valkey-server || true)}
+NGINX=${NGINX:-$(find_nginx)}
+MEMCACHED=${MEMCACHED:-$(find_memcached)}
 
 if [ -z "${CLOAKROOM:-}" ]; then
     cargo build --release --locked --bin cloakroom
@@ -85,6 +86,6 @@ if [ -z "${REDIS_LOAD:-}" ]; then
     cargo build --release --locked --example redis_load
     REDIS_LOAD=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/redis_load
 fi
-export CLOAKROOM REDIS_LOAD
+export CLOAKROOM REDIS_LOAD REDIS_SERVER VALKEY_SERVER NGINX MEMCACHED
 
 exec python3 benches/peers/side_by_side.py "$@"

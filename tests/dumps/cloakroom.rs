@@ -1,5 +1,6 @@
 //! This server as people run it: import, serve, ask over HTTP.
 
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -53,11 +54,13 @@ impl Imported {
 
     /// Serves the sessions in one dialect.
     pub(crate) fn serve(&self, dialect: &str) -> Serving {
+        let log = self.folder.path().join("serve.log");
         let mut child = command()
             .args(["serve", "--http", &format!("{dialect}=127.0.0.1:0")])
             .arg("--data")
             .arg(self.folder.path().join("data"))
             .stdout(Stdio::piped())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let mut address = None;
@@ -71,7 +74,9 @@ impl Imported {
                 }
             }
         }
-        let stream = TcpStream::connect(address.unwrap()).unwrap();
+        let said = fs::read_to_string(&log).unwrap();
+        let address = address.expect(&said);
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         let limit = Some(Duration::from_secs(60));
         stream.set_read_timeout(limit).unwrap();

@@ -5,6 +5,7 @@
 //! `CLOAKROOM_TEST_PEERS` what may not be missing.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::disallowed_methods,
