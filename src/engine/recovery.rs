@@ -10,7 +10,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use super::Engine;
+use super::{Ahead, Engine};
 use crate::clock::Millis;
 use crate::log::block::Block;
 use crate::log::reader::Damage;
@@ -292,7 +292,7 @@ impl<'b> Batch<'b> {
     }
 
     fn carry_out(&mut self) {
-        self.engine.store.warm(&self.sessions);
+        self.engine.store.warm(&self.sessions, Ahead::Replies);
         self.sessions.clear();
         for change in self.changes.drain(..) {
             self.engine.store.apply(&change);
