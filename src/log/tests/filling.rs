@@ -6,8 +6,8 @@ use crate::log::name::FileName::{self, Segment, Snapshot, Spare};
 use crate::log::{Durability, Health, SnapshotError, Unavailable, Weight};
 
 /// A world with no room for a further segment, filled until creates are refused.
-fn filled() -> World {
-    let mut world = World::new(Durability::Always);
+fn filled(durability: Durability) -> World {
+    let mut world = World::new(durability);
     world.disk.set_capacity(Some(world.disk.used()));
     for handle in 0.. {
         if world.log.admit(Weight::Grow).is_err() {
@@ -22,7 +22,7 @@ fn filled() -> World {
 
 #[test]
 fn a_full_disk_refuses_what_grows_and_keeps_a_reserve_for_removals() {
-    let mut world = filled();
+    let mut world = filled(Durability::Always);
     assert_eq!(world.log.health(), Health::Full);
     assert_eq!(world.log.admit(Weight::Grow), Err(Unavailable::Full));
     assert_eq!(world.log.admit(Weight::Shrink), Ok(()));
@@ -47,7 +47,7 @@ fn a_full_disk_refuses_what_grows_and_keeps_a_reserve_for_removals() {
 
 #[test]
 fn a_segment_is_tried_for_every_second_until_there_is_space() {
-    let mut world = filled();
+    let mut world = filled(Durability::Always);
     world.disk.take_calls();
     world.pass(3_000);
     let calls = world.disk.take_calls();
@@ -71,21 +71,30 @@ fn a_segment_is_tried_for_every_second_until_there_is_space() {
 
 #[test]
 fn what_was_admitted_before_waits_for_space_and_is_not_acknowledged() {
-    let mut world = filled();
-    let reached = world.log.reached();
-    for handle in 500..540 {
-        world.create(handle);
+    for durability in [Durability::Always, Durability::EverySecond, Durability::Os] {
+        let mut world = filled(durability);
+        let reached = world.create(400);
+        world.settle();
+        let written = world.sessions.clone();
+        for handle in 500..540 {
+            world.create(handle);
+        }
+        world.pass(2_000);
+        assert_eq!(world.log.reached(), reached);
+        assert_eq!(world.log.health(), Health::Full);
+        assert_eq!(world.log.admit(Weight::Shrink), Err(Unavailable::Full));
+        if durability != Durability::Os {
+            // What was acknowledged before is synced all the same.
+            let (sessions, _) = recover(&world.disk.after_power_cut()).unwrap();
+            assert_eq!(sessions, written, "{durability:?}");
+        }
+        world.disk.set_capacity(None);
+        world.pass(2_000);
+        assert_eq!(world.log.reached(), world.log.head());
+        assert_eq!(world.log.health(), Health::Healthy);
+        let (sessions, _) = recover(&world.disk.after_kill()).unwrap();
+        assert_eq!(sessions, world.sessions, "{durability:?}");
     }
-    world.pass(10);
-    assert_eq!(world.log.reached(), reached);
-    assert_eq!(world.log.health(), Health::Full);
-    assert_eq!(world.log.admit(Weight::Shrink), Err(Unavailable::Full));
-    world.disk.set_capacity(None);
-    world.pass(2_000);
-    assert_eq!(world.log.reached(), world.log.head());
-    assert_eq!(world.log.health(), Health::Healthy);
-    let (sessions, _) = recover(&world.disk.after_power_cut()).unwrap();
-    assert_eq!(sessions, world.sessions);
 }
 
 #[test]
@@ -111,7 +120,7 @@ fn an_ordinary_error_of_the_spare_is_like_a_full_disk() {
 
 #[test]
 fn a_snapshot_on_a_full_disk_begins_with_the_segment_that_there_is() {
-    let mut world = filled();
+    let mut world = filled(Durability::Always);
     // There is room for a snapshot, not for a segment.
     let room = usize::try_from(SEGMENT).unwrap() - 1;
     world.disk.set_capacity(Some(world.disk.used() + room));
@@ -159,4 +168,21 @@ fn a_snapshot_frees_the_space_of_old_generations() {
         world.settle();
     }
     assert_eq!(world.log.reached(), world.log.head());
+}
+
+#[test]
+fn a_stop_on_a_full_disk_keeps_what_was_acknowledged_and_says_that_something_was_not() {
+    for durability in [Durability::Always, Durability::EverySecond, Durability::Os] {
+        let mut world = filled(durability);
+        world.create(400);
+        world.settle();
+        let written = world.sessions.clone();
+        for handle in 500..540 {
+            world.create(handle);
+        }
+        assert_eq!(world.writer.finish(), Err(Unavailable::Full));
+        let (sessions, recovered) = recover(&world.disk.after_power_cut()).unwrap();
+        assert_eq!(sessions, written, "{durability:?}");
+        assert_eq!(recovered.torn, None);
+    }
 }
