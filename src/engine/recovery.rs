@@ -20,6 +20,7 @@ use crate::log::snapshot::{BadSnapshot, ChunkPlace, SnapshotReader, Source};
 use crate::log::{Recovered, Recovery, RecoveryError};
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
 use crate::model::{Change, Handle, Tag};
+use crate::store::Ahead;
 
 /// How far a recovery is: bytes done, bytes in all. Called by any of its threads.
 pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Sync);
