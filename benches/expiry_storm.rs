@@ -139,7 +139,7 @@ fn kill() {
     let now = START + 60_000;
     Sweeps::default().sweep(&engine, now);
     let begin = cpu_nanos();
-    let reply = engine.remove_app(Millis(now), app());
+    let reply = engine.remove_app(Millis(now), app()).expect("admitted");
     let nanos = cpu_nanos() - begin;
     assert_eq!(reply.answer, SESSIONS, "all are killed");
     println!("reply to killall: {:.1} us", nanos as f64 / 1e3);

@@ -23,7 +23,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use cloakroom::clock::Millis;
-use cloakroom::engine::{Engine, Key, Located, Read};
+use cloakroom::engine::{Ahead, Engine, Key, Located, Read};
 use cloakroom::model::{Life, SessionView};
 use hashbrown::HashTable;
 use population::{START, app, mix};
@@ -139,7 +139,7 @@ fn located(order: &[u64], zero: u64, reads: &Reads<'_>) -> f64 {
                 .iter()
                 .filter_map(|n| reads.engine.locate(app(), &population::token(n ^ before))),
         );
-        reads.engine.warm(&located);
+        reads.engine.warm(&located, Ahead::Records);
         for key in located.drain(..) {
             last ^= reads.read(Key::Located(&key), |view| view.handle.0 ^ view.reads);
         }

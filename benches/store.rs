@@ -131,7 +131,8 @@ impl Populated {
             for n in this.beyond(newcomers.len() as u64) {
                 let token = token(n);
                 this.engine
-                    .remove(Millis(this.now), app(), Key::Token(&token), |_| ());
+                    .remove(Millis(this.now), app(), Key::Token(&token), |_| ())
+                    .expect("admitted");
             }
             spent
         })

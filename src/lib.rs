@@ -10,6 +10,7 @@
 //! | [`engine`] | the verbs: create, read, edit, remove, list, count |
 //! | [`net`] | HTTP/1.1 and the three dialects |
 //! | [`server`] | listeners, threads, the ticker, start and stop |
+//! | [`commands`] | backup, restore, check, export, import |
 //! | [`config`] | flags and environment of `cloakroom serve` |
 //! | [`mod@bench`] | the load tester |
 //!
@@ -17,6 +18,7 @@
 
 pub mod bench;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod limits;

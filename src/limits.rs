@@ -48,6 +48,15 @@ pub const CONNECTION_BYTES: usize = 1 << 30;
 /// Bytes of one list reply.
 pub const LIST_REPLY_BYTES: usize = 256 << 20;
 
+/// The smallest file of the log that may be asked for: one block of the largest size fits well.
+pub const SEGMENT_BYTES_MIN: u64 = 8 << 20;
+/// The largest file of the log that may be asked for.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of log since the last snapshot before another is taken (default of `--snapshot-log-size`).
+pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
+/// Milliseconds between two snapshots (default of `--snapshot-every`).
+pub const SNAPSHOT_MILLIS: u64 = 8 * 3_600_000;
+
 /// Connections open at one time (default of `--max-connections`).
 pub const CONNECTIONS: usize = 50_000;
 
@@ -63,6 +72,26 @@ pub const KEEP_ALIVE_MILLIS: u64 = 300_000;
 pub const LINGER_MILLIS: u64 = 2_000;
 /// Milliseconds that a graceful stop waits for what is in flight.
 pub const STOP_MILLIS: u64 = 10_000;
+
+/// Bytes of changes that may wait to be written to the log before connections stop beginning requests
+/// that change something.
+pub const LOG_QUEUE_BYTES: usize = 16 << 20;
+/// Bytes of changes that wake the log's thread by themselves.
+pub const LOG_WAKE_BYTES: usize = 256 << 10;
+/// Milliseconds after which the log's thread looks at its queue though nobody has kicked it.
+pub const LOG_POLL_MILLIS: u64 = 1;
+/// Milliseconds after the last commit until the log names what is synced in an empty block.
+pub const LOG_QUIET_MILLIS: u64 = 10;
+/// Milliseconds that a written change may stay unsynced under the policy `everysec`.
+pub const LOG_SYNC_MILLIS: u64 = 1_000;
+/// Bytes of a segment of the log (default of `--segment-size`).
+pub const LOG_SEGMENT_BYTES: u64 = 64 << 20;
+/// Bytes of the first segment after a start at most, for whose zeros the start has to wait.
+pub const LOG_FIRST_SEGMENT_BYTES: u64 = 8 << 20;
+/// Bytes of a segment that are kept for removals when no further segment can be made.
+pub const LOG_RESERVE_BYTES: u64 = 8 << 20;
+/// Bytes of a block's body beyond which it takes no further record.
+pub const LOG_BLOCK_BYTES: usize = 1 << 20;
 
 const _: () = assert!(APPS <= u16::MAX as usize);
 const _: () = assert!(REST_SESSIONS_BODY_BYTES <= BODY_BYTES && BODY_BYTES <= DATA_BYTES);

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cloakroom::bench;
+use cloakroom::commands;
 use cloakroom::config::{Config, ServeFlags};
 use cloakroom::server;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The exit code for flags or settings that cannot be honoured.
-const EXIT_USAGE: u8 = 2;
 
 /// A session server: tokens in, sessions out.
 #[derive(Parser)]
@@ -29,12 +27,18 @@ enum Task {
     Serve(Box<ServeFlags>),
     /// Put a server under load and measure it
     Bench(Box<bench::Args>),
+    #[command(flatten)]
+    Data(commands::Task),
 }
 
 fn main() -> ExitCode {
     match Command::parse().task {
         Task::Serve(flags) => serve(*flags),
         Task::Bench(args) => bench::run(*args),
+        Task::Data(task) => match commands::run(&task) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => refuse(&failure, failure.code),
+        },
     }
 }
 
@@ -43,12 +47,12 @@ fn serve(flags: ServeFlags) -> ExitCode {
         std::env::vars_os().filter_map(|(name, _): (OsString, _)| name.into_string().ok());
     let config = match Config::resolve(flags, &|name| std::env::var(name).ok(), variables) {
         Ok(config) => config,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&error, server::EXIT_USAGE),
     };
     server::logging::start(config.log_format);
     match server::run(config, CancellationToken::new()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error),
+        Err(error) => refuse(&error, error.exit_code()),
     }
 }
 
@@ -56,7 +60,7 @@ fn serve(flags: ServeFlags) -> ExitCode {
     clippy::print_stderr,
     reason = "the person who typed the command reads it here"
 )]
-fn refuse(error: &dyn std::error::Error) -> ExitCode {
+fn refuse(error: &dyn std::error::Error, code: u8) -> ExitCode {
     eprintln!("cloakroom: {error}");
-    ExitCode::from(EXIT_USAGE)
+    ExitCode::from(code)
 }

@@ -13,11 +13,11 @@ use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::config::HttpLimits;
 use cloakroom::engine::{Engine, EngineConfig, OsRandomness};
 use cloakroom::model::Keys;
-use cloakroom::net::http::connection::Connection;
+use cloakroom::net::http;
 use cloakroom::net::http::dialect::DialectSettings;
-use cloakroom::net::http::log_watch::LogWatch;
-use cloakroom::net::http::service::{HeldBytes, Service, StopSignal};
-use cloakroom::net::http::stream::{Peer, Stream};
+use cloakroom::net::log_watch::LogWatch;
+use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::stream::{Peer, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -43,6 +43,7 @@ impl Pair {
             access_log: false,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,7 +56,7 @@ impl Pair {
             let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
             let (stream, peer) = accepted.unwrap();
             let (stream, peer) = (Stream::Tcp(stream), Peer::Inet(peer));
-            tokio::spawn(Connection::new(stream, peer, None, service));
+            tokio::spawn(http::serve(stream, peer, None, service));
             client.unwrap()
         });
         Self {

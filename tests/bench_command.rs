@@ -6,50 +6,20 @@
 )]
 
 mod fake_sessions;
+mod load;
 mod running;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
-use clap::Parser;
-use cloakroom::bench;
 use cloakroom::config::DialectName;
-use serde_json::Value;
 
 use fake_sessions::Bug;
+use load::Ran;
 use running::Running;
 
-#[derive(Parser)]
-#[command(args_override_self = true)]
-struct Command {
-    #[command(flatten)]
-    args: bench::Args,
-}
-
-struct Ran {
-    code: ExitCode,
-    report: String,
-    complaint: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.report)
-            .unwrap_or_else(|e| panic!("{e}: {} {}", self.report, self.complaint))
-    }
-}
-
 fn run(address: SocketAddr, line: &str) -> Ran {
-    let url = format!("http://{address}");
-    let words = ["bench", "--url", &url].into_iter();
-    let command = Command::parse_from(words.chain(line.split_ascii_whitespace()));
-    let (mut report, mut complaint) = (Vec::new(), Vec::new());
-    let code = bench::run_to(&command.args, &mut report, &mut complaint);
-    Ran {
-        code,
-        report: String::from_utf8(report).unwrap(),
-        complaint: String::from_utf8(complaint).unwrap(),
-    }
+    load::run(&format!("--url http://{address} {line}"))
 }
 
 /// A run of a few thousand requests on four connections, two threads.
@@ -83,6 +53,51 @@ fn mixed_workload_has_its_shares() {
     assert!((140..260).contains(&share("set")), "{report}");
     assert!((70..170).contains(&share("create")), "{report}");
     assert!((40..120).contains(&share("kill")), "{report}");
+}
+
+#[test]
+fn shares_of_the_mix_and_popular_keys_can_be_chosen() {
+    let report = run_small(Bug::None, "-w mixed --mix get=1,set=3 --keys zipf:1.5").json();
+    assert_eq!(report["errors"], 0, "{report}");
+    let share = |verb: &str| report["verbs"][verb]["requests"].as_u64().unwrap();
+    assert!((2_850..3_150).contains(&share("set")), "{report}");
+    assert_eq!(share("set") + share("get"), 4_000, "{report}");
+    assert_eq!(report["parameters"]["keys"], "zipf:1.5");
+}
+
+#[test]
+fn login_storm_creates_in_bursts_and_reads_what_it_has_created() {
+    for line in [
+        "--burst 50 --reads 3",
+        "--burst 100 --reads 3 -P 16 --verify",
+    ] {
+        let ran = run_small(Bug::None, &format!("-w login-storm --preload 0 {line}"));
+        let report = ran.json();
+        assert_eq!(ran.code, ExitCode::SUCCESS, "{line}: {report}");
+        let share = |verb: &str| report["verbs"][verb]["requests"].as_u64().unwrap();
+        assert_eq!(share("create") + share("get"), 4_000, "{line}: {report}");
+        // One create for three reads; the last burst is cut off somewhere.
+        assert!(
+            (1_000..1_200).contains(&share("create")),
+            "{line}: {report}"
+        );
+    }
+}
+
+#[test]
+fn run_that_meets_a_condition_ends_with_status_1_and_a_sentence() {
+    let line = "--fail-if p50<1s --fail-if errors>0 --fail-if rate<1";
+    let ran = run_small(Bug::None, line);
+    let report = ran.json();
+    assert_eq!(ran.code, ExitCode::from(1), "{report}");
+    assert_eq!(ran.complaint.lines().count(), 1, "{}", ran.complaint);
+    assert!(ran.complaint.contains("p50<1s"), "{}", ran.complaint);
+    assert_eq!(report["failed_conditions"].as_array().unwrap().len(), 1);
+    let ran = run_small(Bug::HangsUp, "--preload 10 -P 16 --fail-if errors>1%");
+    assert_eq!(ran.code, ExitCode::from(1));
+    assert!(ran.complaint.contains("were errors"), "{}", ran.complaint);
+    let ran = run_small(Bug::None, "--fail-if p99>100s --fail-if errors>0.1%");
+    assert_eq!((ran.code, &*ran.complaint), (ExitCode::SUCCESS, ""));
 }
 
 #[test]
@@ -219,6 +234,8 @@ fn bad_arguments_end_the_run_with_status_2_and_a_sentence() {
         ("-w url --pid 4294967295", "--pid"),
         ("-w idle", "--pid"),
         ("-w idle --pid 1 -c 900000", "ulimit"),
+        ("-w touch", "no touch"),
+        ("--target redis", "no URL of --target redis"),
     ] {
         let ran = run(address, line);
         assert_eq!(ran.code, ExitCode::from(2), "{line}");

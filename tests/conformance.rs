@@ -16,6 +16,7 @@ mod conformance {
     pub(crate) mod json;
     pub(crate) mod placeholder;
     mod planted;
+    pub(crate) mod server;
     pub(crate) mod transcript;
     pub(crate) mod wire;
 }
@@ -23,17 +24,14 @@ mod conformance {
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use cloakroom::clock::{Clock, ManualClock, Millis};
-use cloakroom::config::{Address, Config, DialectName, HttpListen};
-use cloakroom::engine::Engine;
-use cloakroom::server::Server;
-use tokio_util::sync::CancellationToken;
+use cloakroom::config::DialectName;
 
 use conformance::compare::{Comparer, Leniency};
 use conformance::json::{Json, Text};
 use conformance::placeholder::fresh;
+use conformance::server::Running;
 use conformance::transcript::{Capture, CaptureFrom, Environment, PathStep, Step, read};
 use conformance::wire::{Answer, exchange};
 
@@ -77,9 +75,22 @@ struct Replay {
 }
 
 impl Replay {
+    /// On a server in memory.
     fn run(&self) {
         let clock = Arc::new(ManualClock::new(START));
-        let server = Running::start(self.dialect, self.seconds, clock.clone());
+        let server = Running::in_memory(self.dialect, self.seconds, clock.clone());
+        self.run_on(server, &clock, false);
+    }
+
+    /// On a server with a data directory that is killed and started again in the middle of every
+    /// scenario, and so in the middle of the transcript.
+    fn run_through_crashes(&self) {
+        let clock = Arc::new(ManualClock::new(START));
+        let server = Running::on_disk(self.dialect, self.seconds, clock.clone());
+        self.run_on(server, &clock, true);
+    }
+
+    fn run_on(&self, mut server: Running, clock: &ManualClock, crashes: bool) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/transcripts");
         let lines = std::fs::read_to_string(path.join(self.file)).unwrap();
         let (mut steps, mut mismatches) = (0, 0);
@@ -92,14 +103,17 @@ impl Replay {
                 continue;
             }
             let mut values = fresh(number);
-            for step in &scenario.steps {
+            for (place, step) in scenario.steps.iter().enumerate() {
+                if crashes && place == scenario.steps.len() / 2 {
+                    server = server.killed_and_started_again();
+                }
                 if step.tags.iter().any(|tag| SKIPPED.contains(&tag.as_str())) {
                     continue;
                 }
-                pass_time(step, &clock);
+                pass_time(step, clock);
                 server.sweep(clock.now());
                 steps += 1;
-                let found = self.judge(step, &mut values, server.address, &clock);
+                let found = self.judge(step, &mut values, server.address, clock);
                 mismatches += usize::from(!found.is_empty());
                 for sentence in found {
                     let (name, number) = (&scenario.name, step.number);
@@ -157,54 +171,6 @@ impl Replay {
     }
 }
 
-/// A server on a free port, stopped when it goes out of scope.
-struct Running {
-    address: SocketAddr,
-    engine: Arc<Engine>,
-    stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    fn start(dialect: DialectName, seconds: Option<i64>, clock: Arc<dyn Clock>) -> Self {
-        let config = Config {
-            http: vec![HttpListen {
-                dialect: Some(dialect),
-                address: Address::Inet("127.0.0.1:0".to_string()),
-                allow: Vec::new(),
-            }],
-            back_session_seconds: seconds,
-            threads: Some(1),
-            ..Config::default()
-        };
-        let server = Server::bind_on(config, clock).unwrap();
-        let address = server.addresses()[0].unwrap();
-        let engine = server.engine();
-        let stop = CancellationToken::new();
-        let shutdown = stop.clone();
-        let serve = move || server.serve(shutdown).unwrap();
-        Self {
-            address,
-            engine,
-            stop,
-            thread: Some(std::thread::spawn(serve)),
-        }
-    }
-
-    /// Clears away what has expired. The answers are the same without it.
-    fn sweep(&self, now: Millis) {
-        while self.engine.sweep(now, 4_096).more {}
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || ended.is_none_or(|ended| ended.is_ok()));
-    }
-}
-
 /// Lets pass what the recording waited for, and a millisecond for the request itself.
 fn pass_time(step: &Step, clock: &ManualClock) {
     clock.advance(step.delay + 1);
@@ -256,50 +222,67 @@ fn text_at(json: &Json, path: &[PathStep]) -> Option<String> {
     }
 }
 
+const REST_SESSIONS: Replay = Replay {
+    file: "rest-sessions.jsonl",
+    dialect: DialectName::RestSessions,
+    seconds: None,
+    ignored_fields: &["allow", "cache-control"],
+    steps: 731,
+};
+const TARANTOOL: Replay = Replay {
+    file: "tarantool-sessions.jsonl",
+    dialect: DialectName::Tarantool,
+    seconds: None,
+    ignored_fields: &["allow", "cache-control"],
+    steps: 636,
+};
+const BACK_SESSION: Replay = Replay {
+    file: "back-session.jsonl",
+    dialect: DialectName::BackSession,
+    seconds: None,
+    ignored_fields: &["allow"],
+    steps: 248,
+};
+const BACK_SESSION_OF_THREE_SECONDS: Replay = Replay {
+    file: "back-session-exp3.jsonl",
+    dialect: DialectName::BackSession,
+    seconds: Some(3),
+    ignored_fields: &["allow"],
+    steps: 11,
+};
+
 #[test]
 fn rest_sessions_traffic_is_answered_as_recorded() {
-    Replay {
-        file: "rest-sessions.jsonl",
-        dialect: DialectName::RestSessions,
-        seconds: None,
-        ignored_fields: &["allow", "cache-control"],
-        steps: 731,
-    }
-    .run();
+    REST_SESSIONS.run();
 }
 
 #[test]
 fn tarantool_traffic_is_answered_as_recorded() {
-    Replay {
-        file: "tarantool-sessions.jsonl",
-        dialect: DialectName::Tarantool,
-        seconds: None,
-        ignored_fields: &["allow", "cache-control"],
-        steps: 636,
-    }
-    .run();
+    TARANTOOL.run();
 }
 
 #[test]
 fn back_session_traffic_is_answered_as_recorded() {
-    Replay {
-        file: "back-session.jsonl",
-        dialect: DialectName::BackSession,
-        seconds: None,
-        ignored_fields: &["allow"],
-        steps: 248,
-    }
-    .run();
+    BACK_SESSION.run();
 }
 
 #[test]
 fn back_session_traffic_with_a_life_of_three_seconds_is_answered_as_recorded() {
-    Replay {
-        file: "back-session-exp3.jsonl",
-        dialect: DialectName::BackSession,
-        seconds: Some(3),
-        ignored_fields: &["allow"],
-        steps: 11,
-    }
-    .run();
+    BACK_SESSION_OF_THREE_SECONDS.run();
+}
+
+#[test]
+fn rest_sessions_traffic_is_answered_as_recorded_by_a_server_killed_in_its_middle() {
+    REST_SESSIONS.run_through_crashes();
+}
+
+#[test]
+fn tarantool_traffic_is_answered_as_recorded_by_a_server_killed_in_its_middle() {
+    TARANTOOL.run_through_crashes();
+}
+
+#[test]
+fn back_session_traffic_is_answered_as_recorded_by_a_server_killed_in_its_middle() {
+    BACK_SESSION.run_through_crashes();
+    BACK_SESSION_OF_THREE_SECONDS.run_through_crashes();
 }

@@ -5,113 +5,14 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod commanded;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
-const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-
-/// The command without any setting of this machine.
-fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// A server that has said `ready`.
-struct Running {
-    child: Child,
-    out: BufReader<ChildStdout>,
-    /// What it said before `ready`.
-    lines: Vec<String>,
-}
-
-impl Running {
-    fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(arguments, variables).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let mut running = Self {
-            child,
-            out,
-            lines: Vec::new(),
-        };
-        loop {
-            let mut line = String::new();
-            if running.out.read_line(&mut line).unwrap() == 0 {
-                panic!("{}", read(running.child.stderr.take().unwrap()));
-            }
-            let line = line.trim_end_matches('\n').to_owned();
-            if line == "ready" {
-                return running;
-            }
-            running.lines.push(line);
-        }
-    }
-
-    /// The address of the only listener.
-    fn address(&self) -> &str {
-        let [line] = self.lines.as_slice() else {
-            panic!("{:?}", self.lines);
-        };
-        line.rsplit(' ').next().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Ends it by SIGTERM: what else it said on standard output, and all it said on standard error.
-    fn stop(mut self) -> (String, String) {
-        self.signal("-TERM");
-        let (out, err) = (read(&mut self.out), read(self.child.stderr.take().unwrap()));
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{err}");
-        (out, err)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.child.try_wait().unwrap().is_none() {
-            self.child.kill().unwrap();
-            self.child.wait().unwrap();
-        }
-    }
-}
-
-fn read(mut from: impl Read) -> String {
-    let mut text = String::new();
-    from.read_to_string(&mut text).unwrap();
-    text
-}
-
-fn ask(address: &str, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    stream.write_all(request).unwrap();
-    read(stream)
-}
-
-/// The sentence with which the command refuses to start.
-fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let output = command(arguments, variables).output().unwrap();
-    let err = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{arguments:?} {err}");
-    assert!(output.stdout.is_empty());
-    err
-}
+use commanded::{PING, Running, ask, read, refusal};
 
 fn assert_refusals(cases: &[(&[&str], &str)]) {
     for (arguments, word) in cases {
@@ -156,9 +57,11 @@ fn listeners_are_announced_line_by_line_and_ready_comes_last() {
 #[test]
 fn settings_that_cannot_be_honoured_are_refused_with_a_sentence() {
     assert_refusals(&[
-        (&[], "start with --memory-only"),
-        (&["--data", "d"], "start with --memory-only"),
         (&["--memory-only", "--data", "d"], "cannot be used with"),
+        (&["--durability", "sometimes"], "always, everysec, os"),
+        (&["--snapshot-every", "8"], "90s, 30m, 8h or 2d"),
+        (&["--snapshot-log-size", "much"], "512MiB"),
+        (&["--segment-size", "1MiB"], "at least 8MiB"),
         (&["--memory-only", "--nope"], "--nope"),
         (
             &["--memory-only", "--http", "here"],
@@ -240,7 +143,14 @@ fn file_with_an_unknown_key_or_a_wrong_value_is_refused() {
         ("memory-only = true\nthreads = 'x'", "threads"),
         ("memory-only = true\nhttp = ['x']", "`x` is no address"),
         ("memory-only = maybe", "line 1"),
-        ("data = 'd'", "there is no log yet"),
+        (
+            "memory-only = true\ndata = 'd'",
+            "data: cannot be set together with memory-only",
+        ),
+        ("data = ''", "data: name a directory"),
+        ("durability = 'maybe'", "unknown variant `maybe`"),
+        ("snapshot-every = '0s'", "between a second and ten years"),
+        ("segment-size = 4096", "segment-size: must be at least 8MiB"),
     ] {
         let file = config_file(folder.path(), text);
         let err = refusal(&["serve", "--config", &file], &[]);

@@ -18,9 +18,10 @@ const LEAVES: [&str; 3] = ["clock", "limits", "config"];
 
 /// Which other rooms a room may import, besides [`LEAVES`]. A room that is not here may not exist.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("main", &["bench", "server"]),
+    ("main", &["bench", "commands", "server"]),
     ("lib", &[]),
-    ("server", &["engine", "model", "net"]),
+    ("commands", &["engine", "log", "model", "server"]),
+    ("server", &["engine", "log", "model", "net"]),
     ("net", &["engine", "model"]),
     ("engine", &["log", "model", "store"]),
     ("store", &["model"]),
@@ -39,6 +40,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     (
         r"\bstd::fs\b|\bstd::\{[^}]*\bfs\b",
         &[
+            "commands",
             "config",
             "main",
             "server",

@@ -109,8 +109,6 @@ error_codes! {
     NotAnObject = 0x0204, "NOT_AN_OBJECT", "the session's data are not a JSON object";
     /// The id has been rotated: it cannot be rotated again.
     Rotated = 0x0205, "ROTATED", "this id has been rotated already";
-    /// The app keeps no index by IP.
-    NoIpIndex = 0x0206, "NO_IP_INDEX", "this app keeps no index by IP; see --ip-index";
     /// The first request must be HELLO.
     HelloRequired = 0x0301, "HELLO_REQUIRED", "the first request must be HELLO";
     /// HELLO has been said already.

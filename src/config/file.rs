@@ -1,23 +1,31 @@
 //! The configuration file: TOML, its keys called as the flags are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::config::flags::LogFormat;
 use crate::config::size::parse_size;
+use crate::config::span::parse_span;
+use crate::config::storage::Durability;
 
 /// Every key, as its flag is called.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 16] = [
     "access-log",
     "data",
+    "durability",
     "http",
     "insecure",
     "ip-index",
+    "listen",
     "log-format",
     "max-apps",
     "max-connections",
     "max-memory",
     "memory-only",
+    "segment-size",
+    "snapshot-every",
+    "snapshot-log-size",
     "threads",
 ];
 
@@ -27,8 +35,14 @@ pub(super) const KEYS: [&str; 11] = [
 pub(super) struct FileSettings {
     #[serde(default)]
     pub(super) http: Vec<String>,
+    #[serde(default)]
+    pub(super) listen: Vec<String>,
     pub(super) memory_only: Option<bool>,
-    pub(super) data: Option<String>,
+    pub(super) data: Option<PathBuf>,
+    pub(super) durability: Option<Durability>,
+    pub(super) snapshot_every: Option<FileSpan>,
+    pub(super) snapshot_log_size: Option<FileSize>,
+    pub(super) segment_size: Option<FileSize>,
     pub(super) max_memory: Option<FileSize>,
     pub(super) max_apps: Option<usize>,
     pub(super) max_connections: Option<usize>,
@@ -49,14 +63,23 @@ pub(super) enum FileSize {
 }
 
 impl FileSize {
-    pub(super) fn bytes(&self) -> Result<u64, ConfigError> {
+    pub(super) fn bytes(&self, setting: &'static str) -> Result<u64, ConfigError> {
         match self {
             Self::Bytes(bytes) => Ok(*bytes),
-            Self::Text(text) => parse_size(text).map_err(|reason| ConfigError::Invalid {
-                setting: "max-memory",
-                reason,
-            }),
+            Self::Text(text) => {
+                parse_size(text).map_err(|reason| ConfigError::Invalid { setting, reason })
+            }
         }
+    }
+}
+
+/// A span of time with its unit.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct FileSpan(String);
+
+impl FileSpan {
+    pub(super) fn duration(&self, setting: &'static str) -> Result<Duration, ConfigError> {
+        parse_span(&self.0).map_err(|reason| ConfigError::Invalid { setting, reason })
     }
 }
 

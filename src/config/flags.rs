@@ -1,11 +1,14 @@
 //! The flags of `cloakroom serve`, each with its variable.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 
-use crate::config::listen::HttpListen;
+use crate::config::listen::{BinaryListen, HttpListen};
 use crate::config::size::parse_size;
+use crate::config::span::parse_span;
+use crate::config::storage::Durability;
 
 /// How log lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, serde::Deserialize)]
@@ -37,11 +40,22 @@ pub struct ServeFlags {
     )]
     pub http: Vec<HttpListen>,
 
+    /// Serve the binary protocol here: host:port or unix:PATH, with ,allow=CIDR,... behind it for the
+    /// peers let in [default: 127.0.0.1:7070; neither default stands when --http or --listen is given]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CLOAKROOM_LISTEN",
+        value_delimiter = ' '
+    )]
+    pub listen: Vec<BinaryListen>,
+
     /// Keep sessions in memory only: they are gone when the server stops
     #[arg(long, env = "CLOAKROOM_MEMORY_ONLY", value_parser = FalseyValueParser::new())]
     pub memory_only: bool,
 
-    /// Keep sessions in this directory (not available yet)
+    /// Keep sessions in this directory, which is made when it is not there
+    /// [default: ./cloakroom-data]
     #[arg(
         long,
         value_name = "DIR",
@@ -49,6 +63,30 @@ pub struct ServeFlags {
         conflicts_with = "memory_only"
     )]
     pub data: Option<PathBuf>,
+
+    /// What is waited for before a change is acknowledged: that it is on disk (always), with the
+    /// operating system and on disk a second later (everysec), or with the operating system (os)
+    /// [default: always]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "CLOAKROOM_DURABILITY",
+        hide_possible_values = true
+    )]
+    pub durability: Option<Durability>,
+
+    /// Take a snapshot so long after the last one, as 90s, 30m, 8h or 2d [default: 8h]
+    #[arg(long, value_name = "TIME", env = "CLOAKROOM_SNAPSHOT_EVERY", value_parser = parse_span)]
+    pub snapshot_every: Option<Duration>,
+
+    /// Take a snapshot when so much log was written since the last one, and twice the size of the
+    /// last one [default: 256MiB]
+    #[arg(long, value_name = "SIZE", env = "CLOAKROOM_SNAPSHOT_LOG_SIZE", value_parser = parse_size)]
+    pub snapshot_log_size: Option<u64>,
+
+    /// Size of one file of the log [default: 64MiB]
+    #[arg(long, value_name = "SIZE", env = "CLOAKROOM_SEGMENT_SIZE", value_parser = parse_size)]
+    pub segment_size: Option<u64>,
 
     /// Memory that sessions may take, as 512MiB, 2GB or plain bytes; creates are refused beyond
     /// [default: no bound]

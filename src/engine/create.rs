@@ -1,6 +1,6 @@
 //! Creating a session.
 
-use super::{Created, Engine, NewSession, NewToken, Refusal, Reply};
+use super::{Created, Engine, NewSession, NewToken, Refusal, Reply, Weight};
 use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::CreateChange;
@@ -13,9 +13,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::Exists`] for a client-chosen token that lives, [`Refusal::BadName`],
-    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`].
+    /// [`Refusal::DataTooLarge`], [`Refusal::TooManyApps`], [`Refusal::MemoryFull`],
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`].
     pub fn create(&self, now: Millis, new: &NewSession<'_>) -> Result<Reply<Created>, Refusal> {
         check_sizes(new)?;
+        self.admit(Weight::Grow)?;
         if self.is_full() {
             return Err(Refusal::MemoryFull);
         }
@@ -52,7 +54,9 @@ impl Engine {
             if new.keep_token {
                 app.keys.sealer(tag).seal(&token, &mut sealed);
             }
-            let mut locked = self.store.lock(app, Lookup::Handle(Handle(tag.high)), now);
+            let mut locked = self
+                .store
+                .lock_place(app, Lookup::Handle(Handle(tag.high)), now);
             if locked.record().is_some() {
                 match new.token {
                     // Two living sessions never share a handle: draw again.
@@ -60,14 +64,14 @@ impl Engine {
                     NewToken::Chosen(_) => return Err(Refusal::Exists),
                 }
             }
-            let handle = Handle(tag.high);
+            let life = starting_life(now, new);
             let created = Created {
                 token,
-                handle,
+                handle: Handle(tag.high),
                 version: version(now, 1),
+                deadline: life.deadline(now),
             };
-            let life = starting_life(now, new);
-            if life.deadline(now) <= now {
+            if created.deadline <= now {
                 // Dead at once: nobody could ever see it, so there is nothing to keep.
                 drop(locked);
                 self.store.drop_unused(app);
@@ -92,18 +96,18 @@ impl Engine {
                 content_type: new.content_type,
                 data: new.data,
                 sealed: &sealed,
+                alias: false,
             };
-            let (applied, wait_for) = self.commit(app, &mut locked, &Change::Create(change));
+            let mut wait_for = None;
+            let applied = locked.create(app, &change, |change| {
+                wait_for = self.log.append(&Change::Create(change.clone()));
+            });
             return Ok(match applied {
                 Applied::Done => Some(Reply {
                     answer: created,
                     wait_for,
                 }),
-                Applied::AppMovedOn => {
-                    // It is written down already, and nobody will ever know its token.
-                    self.log.append(&Change::Remove { handle });
-                    None
-                }
+                Applied::AppMovedOn => None,
             });
         }
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::read::{Before, touch, untouched, with_locked};
-use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, at_once};
+use super::{DataEdit, Edit, Engine, Key, Position, Refusal, Reply, Weight};
 use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::{TouchChange, UpdateChange};
@@ -24,7 +24,8 @@ impl Engine {
     /// # Errors
     /// [`Refusal::Gone`], [`Refusal::VersionDiffers`], [`Refusal::UserDiffers`],
     /// [`Refusal::NotAnObject`], [`Refusal::BadName`], [`Refusal::DataTooLarge`],
-    /// [`Refusal::MemoryFull`]. Nothing is changed then.
+    /// [`Refusal::MemoryFull`], [`Refusal::LogFailed`], [`Refusal::DiskFull`]. Nothing is changed
+    /// then. An edit that comes to a mere touch is not refused by the log.
     pub fn edit<R>(
         &self,
         now: Millis,
@@ -33,10 +34,9 @@ impl Engine {
         edit: &Edit<'_>,
         answer: impl FnOnce(&SessionView<'_>) -> R,
     ) -> Result<Reply<R>, Refusal> {
-        if edit.ip.is_some_and(|ip| ip.len() > limits::IP_BYTES) {
-            return Err(Refusal::BadName);
-        }
+        check_texts(edit)?;
         let full = self.is_full();
+        let admitted = self.admit(Weight::Grow);
         with_locked(self, now, app, key, |app, locked| {
             let record = *locked.record().ok_or(Refusal::Gone)?;
             let before = Before::of(&record, now);
@@ -53,7 +53,10 @@ impl Engine {
                     bytes: merged,
                 });
                 let change = change(&record, now, edit, data);
-                Ok(self.commit(app, locked, &change).1)
+                if !matches!(change, Change::Touch(_)) {
+                    admitted?;
+                }
+                Ok(self.commit(app, locked, &change))
             })?;
             let view = locked.view(app, now).ok_or(Refusal::Gone)?;
             let over = view.deadline <= now;
@@ -69,13 +72,17 @@ impl Engine {
     }
 
     /// Ends a session. `answer` sees it as it was; `None` when there was no such session.
+    ///
+    /// # Errors
+    /// [`Refusal::LogFailed`], [`Refusal::DiskFull`]. Nothing is changed then.
     pub fn remove<R>(
         &self,
         now: Millis,
         app: AppName<'_>,
         key: Key<'_>,
         answer: impl FnOnce(&SessionView<'_>) -> R,
-    ) -> Reply<Option<R>> {
+    ) -> Result<Reply<Option<R>>, Refusal> {
+        self.admit(Weight::Shrink)?;
         let removed = with_locked(self, now, app, key, |app, locked| {
             let answer = locked.view(app, now).map(|view| answer(&view));
             Reply {
@@ -83,14 +90,25 @@ impl Engine {
                 wait_for: self.end(app, locked),
             }
         });
-        removed.unwrap_or(at_once(None))
+        Ok(removed.unwrap_or_else(|| self.nothing_there(None)))
     }
 
     /// Ends the session that was found.
     pub(super) fn end(&self, app: &App, locked: &mut Locked<'_>) -> Option<Position> {
         let handle = locked.record()?.handle();
-        self.commit(app, locked, &Change::Remove { handle }).1
+        self.commit(app, locked, &Change::Remove { handle })
     }
+}
+
+fn check_texts(edit: &Edit<'_>) -> Result<(), Refusal> {
+    let user = edit.user.text().map(str::len);
+    let ip = edit.ip.text().map(str::len);
+    if user.is_some_and(|length| !(1..=limits::USER_BYTES).contains(&length))
+        || ip.is_some_and(|length| length > limits::IP_BYTES)
+    {
+        return Err(Refusal::BadName);
+    }
+    Ok(())
 }
 
 fn check_expected(view: &SessionView<'_>, edit: &Edit<'_>) -> Result<(), Refusal> {
@@ -151,18 +169,22 @@ fn change<'e>(
         untouched(record)
     };
     let reads = base.reads.saturating_add(u64::from(edit.count_read));
-    let content_changed = data.is_some() || edit.ip.is_some();
-    if !content_changed && edit.life.is_none() {
+    let content_changed = data.is_some() || !edit.user.is_keep() || !edit.ip.is_keep();
+    let life = edit.life.of(record.life());
+    // Touches reach the log by their activity, so a read that is none is a change like others.
+    let is_touch = edit.touch || !edit.count_read;
+    if !content_changed && life.is_none() && is_touch {
         return Change::Touch(TouchChange { reads, ..base });
     }
     Change::Update(UpdateChange {
         handle: base.handle,
         last_active: base.last_active,
         // Only lives in whole seconds have an access that lags.
-        lag: base.lag && edit.life.is_none_or(|life| life.whole_seconds),
+        lag: base.lag && life.is_none_or(|life| life.whole_seconds),
         reads,
         writes: record.writes().saturating_add(u64::from(content_changed)),
-        life: edit.life,
+        life,
+        user: edit.user,
         ip: edit.ip,
         data,
     })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Engine, Key};
 use crate::model::{AppName, Tag};
-use crate::store::{App, Lookup};
+use crate::store::{Ahead, App, Lookup};
 
 /// Sessions whose misses are waited for together.
 const BATCH: usize = 16;
@@ -35,7 +35,7 @@ impl Engine {
     }
 
     /// Brings what reads of these sessions will need into the processor's cache. Changes nothing.
-    pub fn warm<'l>(&self, sessions: impl IntoIterator<Item = &'l Located>) {
+    pub fn warm<'l>(&self, sessions: impl IntoIterator<Item = &'l Located>, ahead: Ahead) {
         let mut sessions = sessions.into_iter().map(|located| located.tag);
         loop {
             let mut tags = [Tag { high: 0, low: 0 }; BATCH];
@@ -44,7 +44,8 @@ impl Engine {
                 *place = tag;
                 filled += 1;
             }
-            self.store.warm(tags.get(..filled).unwrap_or_default());
+            self.store
+                .warm(tags.get(..filled).unwrap_or_default(), ahead);
             if filled < BATCH {
                 return;
             }

@@ -4,29 +4,41 @@
 //! anybody may see it. Doors translate requests into verbs; no door knows another door's requests.
 
 mod bulk;
+mod change_log;
 mod create;
 mod edit;
+mod harvest;
+mod import;
 mod locate;
 mod random;
 mod read;
+mod recovery;
 mod request;
+mod rotate;
+mod snapshot;
 
 use std::sync::Arc;
 
+pub use change_log::{ChangeLog, NoLog};
+pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
+pub use recovery::{BadReplay, Progress, RecoveryOptions};
 pub use request::{
-    Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Read, Refusal,
-    Reply, Scope, Swept,
+    Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,
+    Refusal, Reply, Scope, Swept,
 };
+pub use rotate::Rotated;
+pub use snapshot::{Saving, SavingStep};
 
+pub use crate::log::{Unavailable, Weight};
 pub use crate::model::Position;
-pub use crate::store::MemoryUse;
+pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
-use crate::model::change::TouchChange;
+use crate::model::change::CreateChange;
 use crate::model::{AppName, Change, Keys, Randomness};
-use crate::store::{App, Applied, Locked, Store, StoreConfig};
+use crate::store::{App, Locked, Store, StoreConfig};
 
 /// What an engine is made with.
 #[derive(Clone, Debug)]
@@ -52,27 +64,6 @@ impl Default for EngineConfig {
             token_shards: 1024,
             name_shards: 256,
         }
-    }
-}
-
-/// Where changes are written down before they are carried out. Called under the session's lock, so
-/// it only appends to memory; the position says when the change is safe.
-pub trait ChangeLog: Send + Sync {
-    /// Takes a change down. `None`: nobody has to wait for it.
-    fn append(&self, change: &Change<'_>) -> Option<Position>;
-
-    /// Learns of a touch, for which nobody waits. A log takes touches down later, one per session and
-    /// second, so by itself this does nothing.
-    fn touched(&self, _touch: &TouchChange) {}
-}
-
-/// The log of a server that keeps sessions in memory only.
-#[derive(Clone, Copy, Debug)]
-pub struct NoLog;
-
-impl ChangeLog for NoLog {
-    fn append(&self, _change: &Change<'_>) -> Option<Position> {
-        None
     }
 }
 
@@ -115,12 +106,7 @@ impl Engine {
     }
 
     /// Writes a change down and carries it out, under the lock of its session.
-    fn commit(
-        &self,
-        app: &App,
-        locked: &mut Locked<'_>,
-        change: &Change<'_>,
-    ) -> (Applied, Option<Position>) {
+    fn commit(&self, app: &App, locked: &mut Locked<'_>, change: &Change<'_>) -> Option<Position> {
         let position = match change {
             Change::Touch(touch) => {
                 self.log.touched(touch);
@@ -131,7 +117,8 @@ impl Engine {
             | Change::Remove { .. }
             | Change::RemoveApp { .. } => self.log.append(change),
         };
-        (locked.apply(app, change), position)
+        locked.apply(app, change);
+        position
     }
 
     /// Does at most about `holds` lock holds (of at most 256 entries each) of clearing away: expired
@@ -175,8 +162,55 @@ impl Engine {
         })
     }
 
+    /// Hands out up to `limit` sessions from position `from` on (0 at first), each as the create that
+    /// would make it as it is, and answers where to go on; `None` at the end. Sessions may change
+    /// meanwhile: one that lives through the whole walk is handed out. `each` runs under a lock.
+    pub fn walk_states(
+        &self,
+        from: u64,
+        limit: usize,
+        each: &mut dyn FnMut(&CreateChange<'_>),
+    ) -> Option<u64> {
+        self.store.walk_states(from, limit, each)
+    }
+
+    /// The newest epoch of any app.
+    #[must_use]
+    pub fn newest_epoch(&self) -> u32 {
+        self.store.newest_epoch()
+    }
+
+    /// Waits until every kill of an app that has a position in the log is carried out, so that a walk
+    /// that begins thereafter does not show what it ended.
+    pub fn settle_kills(&self) {
+        self.store.settle();
+    }
+
+    /// Whether the log takes a change of this weight. A verb asks before it locks anything.
+    fn admit(&self, weight: Weight) -> Result<(), Refusal> {
+        self.log
+            .admit(weight)
+            .map_err(|unavailable| match unavailable {
+                Unavailable::Failed => Refusal::LogFailed,
+                Unavailable::Full => Refusal::DiskFull,
+            })
+    }
+
+    /// The answer to a kill that found nothing: it waits for all kills before it, so that nobody
+    /// hears "nothing there" of a session that a crash could still bring back.
+    fn nothing_there<T>(&self, answer: T) -> Reply<T> {
+        let wait_for = self.log.head();
+        Reply { answer, wait_for }
+    }
+
     fn app(&self, name: AppName<'_>) -> Option<Arc<App>> {
         self.store.app(name)
+    }
+
+    /// Bytes that the sessions may take; `u64::MAX` without a bound.
+    #[must_use]
+    pub fn max_memory(&self) -> u64 {
+        self.max_memory
     }
 
     fn is_full(&self) -> bool {

@@ -13,7 +13,7 @@ pub struct Position(pub u64);
 
 /// One alteration of one session, or of one whole app. It carries states, not differences, so
 /// applying it twice is the same as applying it once.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change<'a> {
     /// A session comes to be.
     Create(CreateChange<'a>),
@@ -38,7 +38,7 @@ pub enum Change<'a> {
 }
 
 /// The whole state of a new session.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CreateChange<'a> {
     /// The app it belongs to.
     pub app: AppName<'a>,
@@ -70,11 +70,14 @@ pub struct CreateChange<'a> {
     pub data: &'a [u8],
     /// The sealed token, empty when it is not kept.
     pub sealed: &'a [u8],
+    /// This is no session but leads to one, for the grace after a rotation: the data are the 16
+    /// bytes of its tag. Nothing lists it, and nothing but its deadline and its tag counts.
+    pub alias: bool,
 }
 
 /// How far a session has been read and when. Times and counters only move forward: what is older
 /// than the session changes nothing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TouchChange {
     /// Which session.
     pub handle: Handle,
@@ -87,7 +90,7 @@ pub struct TouchChange {
 }
 
 /// The new state of a living session. What is `None` stays as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UpdateChange<'a> {
     /// Which session.
     pub handle: Handle,
@@ -101,14 +104,55 @@ pub struct UpdateChange<'a> {
     pub writes: u64,
     /// New limits of its life.
     pub life: Option<Life>,
-    /// A new IP text.
-    pub ip: Option<&'a str>,
+    /// Whose session it is from now on.
+    pub user: TextChange<'a>,
+    /// The IP text from now on.
+    pub ip: TextChange<'a>,
     /// New data.
     pub data: Option<DataChange<'a>>,
 }
 
+/// What becomes of a text that a session may have.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum TextChange<'a> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// There is none from now on.
+    Clear,
+    /// It is this one from now on.
+    Set(&'a str),
+}
+
+impl<'a> TextChange<'a> {
+    /// Whether anything is asked for.
+    #[must_use]
+    pub fn is_keep(self) -> bool {
+        self == Self::Keep
+    }
+
+    /// The text that is asked for, if it is one.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Set(text) => Some(text),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// The text that comes of `present`.
+    #[must_use]
+    pub fn of(self, present: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Keep => present,
+            Self::Clear => None,
+            Self::Set(text) => Some(text),
+        }
+    }
+}
+
 /// New data of a session, whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DataChange<'a> {
     /// What the data are.
     pub content_type: ContentType,

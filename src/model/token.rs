@@ -72,6 +72,31 @@ impl Token {
         }
     }
 
+    /// A token that was made elsewhere, 1..=128 bytes: of the server's own style where it looks like
+    /// one, so that it is packed as tightly.
+    #[must_use]
+    pub fn recognised(text: &[u8]) -> Option<Self> {
+        let chosen = Self::chosen(text)?;
+        let styles = [
+            TokenStyle::Alphanumeric64,
+            TokenStyle::UuidV4,
+            TokenStyle::Base64Url47,
+        ];
+        let same = styles.into_iter().find_map(|style| {
+            let lengths = match style {
+                TokenStyle::UuidV4 => 36,
+                TokenStyle::Base64Url47 | TokenStyle::Alphanumeric64 | TokenStyle::Chosen => 64,
+            };
+            let token = Self::from_text(style, text).filter(|_| text.len() == lengths)?;
+            let plain =
+                style != TokenStyle::Alphanumeric64 || text.iter().all(u8::is_ascii_alphanumeric);
+            let mut packed = Vec::new();
+            token.pack(&mut packed);
+            Self::unpack(style, &packed).filter(|again| plain && again.as_bytes() == text)
+        });
+        Some(same.unwrap_or(chosen))
+    }
+
     /// Draws a new token of a server-made style. For [`TokenStyle::Chosen`] 64 alphanumerics.
     #[must_use]
     pub fn draw(style: TokenStyle, random: &dyn Randomness) -> Self {
@@ -296,6 +321,29 @@ mod tests {
                 assert_eq!(Token::unpack(style, &packed), Some(token));
             }
         }
+    }
+
+    #[test]
+    fn tokens_made_elsewhere_are_recognised_by_their_shape() {
+        let random = Mixed(AtomicU64::new(9));
+        for style in [
+            TokenStyle::Alphanumeric64,
+            TokenStyle::UuidV4,
+            TokenStyle::Base64Url47,
+        ] {
+            let token = Token::draw(style, &random);
+            assert_eq!(Token::recognised(token.as_bytes()), Some(token));
+        }
+        for text in [
+            "61494096-9AF7-49ba-9fb4-e89c0811e6d3",
+            "61494096+9af7-49ba-9fb4-e89c0811e6d3",
+            &"=".repeat(64),
+            "short",
+        ] {
+            let token = Token::recognised(text.as_bytes()).unwrap();
+            assert_eq!((token.style(), token.as_str()), (TokenStyle::Chosen, text));
+        }
+        assert_eq!(Token::recognised(b""), None);
     }
 
     #[test]

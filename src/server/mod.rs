@@ -1,9 +1,14 @@
 //! The server: binds, announces, runs threads and ticker until it is told to stop.
 
+pub mod admin;
 pub mod logging;
+pub mod progress;
 mod signals;
 mod socket_file;
+mod start_error;
+pub mod storage;
 mod ticker;
+pub mod transfer;
 mod worker;
 
 use std::io::{self, Write};
@@ -19,35 +24,16 @@ use crate::config::{Address, Config};
 use crate::engine::{Engine, EngineConfig, OsRandomness};
 use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
-use crate::net::http::log_watch::LogWatch;
-use crate::net::http::service::{HeldBytes, Service, StopSignal};
 use crate::net::listener::{Acceptor, ListenFailure, Listener};
+use crate::net::log_watch::LogWatch;
+use crate::net::service::{HeldBytes, Service, StopSignal};
 use crate::server::socket_file::SocketFile;
 pub use crate::server::socket_file::SocketFileError;
+pub use crate::server::start_error::{
+    EXIT_BAD_DATA, EXIT_IN_USE, EXIT_SYSTEM, EXIT_USAGE, StartError,
+};
+use crate::server::storage::{DataDirectory, Serving};
 use crate::server::worker::Workers;
-
-/// Why the server does not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// A listener cannot be had.
-    Listen(ListenFailure),
-    /// The path of a Unix socket is taken.
-    SocketFile(SocketFileError),
-    /// The system refuses threads, file descriptors or randomness.
-    System(&'static str, io::Error),
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Listen(failure) => failure.fmt(out),
-            Self::SocketFile(error) => error.fmt(out),
-            Self::System(what, error) => write!(out, "cannot {what}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A server whose listeners are bound. Nothing is accepted before [`Server::serve`].
 pub struct Server {
@@ -57,6 +43,8 @@ pub struct Server {
     service: Arc<Service>,
     /// The machine's clock, to be compared with the wall clock; `None` on a clock of the caller's.
     clock: Option<Arc<SystemClock>>,
+    /// The log and what belongs to it; `None` for a server in memory only.
+    data: Option<Serving>,
 }
 
 /// Binds, announces on standard output, and serves until SIGTERM, SIGINT or `shutdown`.
@@ -69,7 +57,7 @@ pub fn run(config: Config, shutdown: CancellationToken) -> Result<(), StartError
 }
 
 impl Server {
-    /// Binds all listeners and makes an empty store.
+    /// Takes the data directory, binds all listeners, and brings the sessions back.
     ///
     /// # Errors
     /// The first [`StartError`].
@@ -85,18 +73,12 @@ impl Server {
     /// # Errors
     /// The first [`StartError`].
     pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let mut listeners = Vec::with_capacity(config.http.len());
-        let mut socket_files = Vec::new();
-        for listen in &config.http {
-            if let Address::Unix(path) = &listen.address {
-                socket_file::make_way(path).map_err(StartError::SocketFile)?;
-            }
-            let bound = Listener::bind(listen, config.insecure).map_err(StartError::Listen)?;
-            if let Address::Unix(path) = &listen.address {
-                socket_files.push(SocketFile::of(path));
-            }
-            listeners.push(bound);
-        }
+        // Cheap things first, so that who starts a server wrongly need not wait for its sessions.
+        let directory = match &config.storage {
+            Some(storage) => Some((DataDirectory::take(&storage.directory)?, storage)),
+            None => None,
+        };
+        let (listeners, socket_files) = bind_listeners(&config)?;
         if !config.unused_variables.is_empty() {
             let names = config.unused_variables.join(" ");
             tracing::info!(
@@ -104,28 +86,36 @@ impl Server {
                 "these variables of the replaced services are not used"
             );
         }
-        let engine = Engine::new(
-            &EngineConfig {
-                max_apps: config.max_apps,
-                max_memory: config.max_memory,
-                ip_indexed_apps: config.ip_indexed_apps.clone(),
-                ..EngineConfig::default()
-            },
-            Keys::new(drawn_secret()?),
-            Box::new(OsRandomness::new()),
-        );
+        let engine_config = EngineConfig {
+            max_apps: config.max_apps,
+            max_memory: config.max_memory,
+            ip_indexed_apps: config.ip_indexed_apps.clone(),
+            ..EngineConfig::default()
+        };
+        let data = match directory {
+            Some((directory, storage)) => {
+                let clock = Arc::clone(&clock);
+                Some(Serving::open(directory, storage, &engine_config, clock)?)
+            }
+            None => None,
+        };
+        let (engine, log) = match &data {
+            Some(data) => (data.engine(), data.watch()),
+            None => (in_memory(&engine_config)?, LogWatch::memory_only()),
+        };
         let mut settings = DialectSettings::default();
         if let Some(seconds) = config.back_session_seconds {
             settings.back_session_seconds = seconds;
         }
         let service = Arc::new(Service {
-            engine: Arc::new(engine),
+            engine,
             clock,
             settings,
             limits: config.http_limits,
             access_log: config.access_log,
-            log: LogWatch::memory_only(),
+            log,
             held: HeldBytes::default(),
+            run: drawn_run()?,
             stop: StopSignal::default(),
         });
         Ok(Self {
@@ -134,6 +124,7 @@ impl Server {
             socket_files,
             service,
             clock: None,
+            data,
         })
     }
 
@@ -165,12 +156,17 @@ impl Server {
         out: &mut dyn Write,
     ) -> Result<(), StartError> {
         raise_file_limit(self.config.max_connections);
-        let (workers, threads) = Workers::start(&self.config, &self.service)
+        let log = self.data.as_ref().map(|data| data.log().clone());
+        let (workers, threads) = Workers::start(&self.config, &self.service, log)
             .map_err(|error| StartError::System("start the threads", error))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| StartError::System("start the runtime", error))?;
+        let caretakers = match &self.data {
+            Some(data) => Some(data.start_caretakers()?),
+            None => None,
+        };
         let service = Arc::clone(&self.service);
         let ended = runtime.block_on(async {
             if stop_on_signals {
@@ -180,9 +176,16 @@ impl Server {
             if let Err(error) = announce(&self.listeners, out) {
                 tracing::warn!(%error, "cannot announce the listeners on standard output");
             }
-            control(self.listeners, &self.service, self.clock, workers, shutdown)
-                .await
-                .map_err(|error| StartError::System("watch the listeners", error))
+            control(
+                self.listeners,
+                &self.service,
+                self.clock,
+                self.data.as_ref(),
+                workers,
+                shutdown,
+            )
+            .await
+            .map_err(|error| StartError::System("watch the listeners", error))
         });
         // Nobody finds a socket any more that is not accepted from.
         drop(self.socket_files);
@@ -192,8 +195,53 @@ impl Server {
                 tracing::error!("a thread has panicked");
             }
         }
+        if let Some(caretakers) = caretakers {
+            caretakers.stop();
+        }
+        if let Some(data) = self.data {
+            data.stop()?;
+        }
         ended
     }
+}
+
+fn bind_listeners(config: &Config) -> Result<(Vec<Listener>, Vec<SocketFile>), StartError> {
+    let mut listeners = Vec::with_capacity(config.http.len() + config.listen.len());
+    let mut socket_files = Vec::new();
+    for listen in &config.http {
+        let bind = || Listener::bind_http(listen, config.insecure);
+        listeners.push(bind_at(&listen.address, &mut socket_files, bind)?);
+    }
+    for listen in &config.listen {
+        let bind = || Listener::bind_binary(listen, config.insecure);
+        listeners.push(bind_at(&listen.address, &mut socket_files, bind)?);
+    }
+    Ok((listeners, socket_files))
+}
+
+/// Binds a listener, having made way for its socket file if it has one.
+fn bind_at(
+    address: &Address,
+    socket_files: &mut Vec<SocketFile>,
+    bind: impl FnOnce() -> Result<Listener, ListenFailure>,
+) -> Result<Listener, StartError> {
+    if let Address::Unix(path) = address {
+        socket_file::make_way(path).map_err(StartError::SocketFile)?;
+    }
+    let listener = bind().map_err(StartError::Listen)?;
+    if let Address::Unix(path) = address {
+        socket_files.push(SocketFile::of(path));
+    }
+    Ok(listener)
+}
+
+/// An engine whose sessions end with the process, under a key that nobody ever sees.
+fn in_memory(config: &EngineConfig) -> Result<Arc<Engine>, StartError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| StartError::System("draw a secret", io::Error::other(error)))?;
+    let random = Box::new(OsRandomness::new());
+    Ok(Arc::new(Engine::new(config, Keys::new(secret), random)))
 }
 
 /// One line per listener, then `ready`: other programs wait for these.
@@ -210,6 +258,7 @@ async fn control(
     listeners: Vec<Listener>,
     service: &Service,
     clock: Option<Arc<SystemClock>>,
+    data: Option<&Serving>,
     workers: Workers,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -222,6 +271,12 @@ async fn control(
     }
     let sweeping = ticker::sweep(Arc::clone(&service.engine), Arc::clone(&service.clock));
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweeping));
+    if let Some(data) = data {
+        let harvesting = ticker::harvest(Arc::clone(&service.engine), Arc::clone(&service.clock));
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(harvesting));
+        let watching = data.watch_health();
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(watching));
+    }
     if let Some(clock) = clock {
         let watching = ticker::watch_wall_clock(clock);
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(watching));
@@ -260,9 +315,7 @@ async fn accept_all(mut acceptor: Acceptor, workers: Arc<Workers>) {
     }
 }
 
-fn drawn_secret() -> Result<[u8; 32], StartError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)
-        .map_err(|error| StartError::System("draw a secret", io::Error::other(error)))?;
-    Ok(secret)
+/// The number of this run of the server.
+fn drawn_run() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::System("draw a number", io::Error::other(error)))
 }

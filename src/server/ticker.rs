@@ -1,4 +1,5 @@
-//! What has to be done now and then: freeing expired sessions, comparing the clocks.
+//! What has to be done now and then: freeing expired sessions, writing touches down, comparing the
+//! clocks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,10 @@ use crate::engine::Engine;
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// Lock holds of one sweep, before other tasks of the thread get their turn.
 const HOLDS_PER_SWEEP: usize = 8;
+/// How often touches are written down. A second is ready a quarter after its end.
+const HARVEST_EVERY: Duration = Duration::from_millis(250);
+/// Slices of 256 sessions, before other tasks of the thread get their turn.
+const SLICES_PER_HARVEST: usize = 8;
 /// How often the wall clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -20,6 +25,16 @@ pub(super) async fn sweep(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
             tokio::task::yield_now().await;
         }
         tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+/// Writes touches down, second by second, for ever.
+pub(super) async fn harvest(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
+    loop {
+        while engine.harvest(clock.now(), SLICES_PER_HARVEST) {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(HARVEST_EVERY).await;
     }
 }
 

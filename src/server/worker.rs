@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::net::http::connection::Connection;
-use crate::net::http::service::Service;
-use crate::net::http::stream::Stream;
-use crate::net::http::wake_parked;
-use crate::net::listener::{Accepted, AcceptedSocket};
+use crate::log::Log;
+use crate::net::listener::{Accepted, AcceptedSocket, Door};
+use crate::net::service::Service;
+use crate::net::stream::Stream;
+use crate::net::wake_parked;
+use crate::net::{binary, http};
 
 /// Accepted connections that wait for their thread.
 const QUEUE: usize = 1024;
@@ -52,10 +53,13 @@ impl Drop for Place {
 }
 
 impl Workers {
-    /// Starts the threads. They end some time after the service's stop signal is raised.
+    /// Starts the threads. They end some time after the service's stop signal is raised. A thread that
+    /// has nothing left to do lets `log` write what it has: first finish what is runnable, so that many
+    /// changes share a sync.
     pub(super) fn start(
         config: &Config,
         service: &Arc<Service>,
+        log: Option<Log>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let count = match config.threads {
             Some(count) => count,
@@ -64,9 +68,11 @@ impl Workers {
         let mut workers = Vec::with_capacity(count);
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            if let Some(log) = log.clone() {
+                builder.on_thread_park(move || log.kick());
+            }
+            let runtime = builder.enable_all().build()?;
             let (queue, accepted) = mpsc::channel(QUEUE);
             let (service, patience) = (Arc::clone(service), config.stop);
             let thread = std::thread::Builder::new()
@@ -150,13 +156,24 @@ fn open(accepted: Accepted, place: Place, service: &Arc<Service>, connections: &
     };
     match stream {
         Ok(stream) => {
-            let service = Arc::clone(service);
-            let connection = Connection::new(stream, accepted.peer, accepted.dialect, service);
-            connections.spawn(async move {
-                connection.await;
-                drop(place);
-            });
+            let (service, peer) = (Arc::clone(service), accepted.peer);
+            match accepted.door {
+                Door::Http(dialect) => {
+                    let connection = http::serve(stream, peer, dialect, service);
+                    connections.spawn(in_place(connection, place));
+                }
+                Door::Binary => {
+                    let connection = binary::serve(stream, peer, service);
+                    connections.spawn(in_place(connection, place));
+                }
+            }
         }
         Err(error) => tracing::warn!(%error, "cannot watch a connection"),
     }
+}
+
+/// Serves a connection that takes its place in the count until it is closed.
+async fn in_place(connection: impl Future<Output = ()>, place: Place) {
+    connection.await;
+    drop(place);
 }

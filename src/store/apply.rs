@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::clock::Millis;
 use crate::model::body::Body;
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
-use crate::model::{Change, DataChange, Handle};
+use crate::model::{Change, Handle};
 use crate::store::apps::{App, Generation, short};
 use crate::store::memory::session_cost;
+use crate::store::newcomers::Newcomer;
 use crate::store::record::{NONE, Record};
 use crate::store::shard::Shard;
 use crate::store::sweep::Reaping;
@@ -89,7 +90,7 @@ impl Store {
     /// Ends all sessions of an app whose epochs are before `epoch`. Their memory is freed at once:
     /// nobody sweeps in replay, and the low bits of an epoch, which is all that records carry, come
     /// round again.
-    fn replay_remove_app(&self, app: &Arc<App>, epoch: u32) {
+    pub(super) fn replay_remove_app(&self, app: &Arc<App>, epoch: u32) {
         let begin = |epoch: u32| {
             let mut generation = write_locked(&app.generation);
             if epoch > generation.epoch {
@@ -117,7 +118,7 @@ impl Locked<'_> {
     /// session, live and in replay.
     pub(crate) fn apply(&mut self, app: &App, change: &Change<'_>) -> Applied {
         match change {
-            Change::Create(create) => return self.create(app, create),
+            Change::Create(create) => return self.create(app, create, |_| ()),
             Change::Update(update) => self.update(app, update),
             Change::Touch(touch) => self.touch(app, touch),
             Change::Remove { .. } => {
@@ -132,21 +133,37 @@ impl Locked<'_> {
     }
 
     /// Makes a session. One with the same handle is replaced: in replay the same session, live one
-    /// whose deadline has passed.
-    fn create(&mut self, app: &App, change: &CreateChange<'_>) -> Applied {
+    /// whose deadline has passed. `note` writes the change down once it is sure that it is carried
+    /// out, and in the same order as the kills of the app.
+    pub(crate) fn create(
+        &mut self,
+        app: &App,
+        change: &CreateChange<'_>,
+        note: impl FnOnce(&CreateChange<'_>),
+    ) -> Applied {
         if let Some(slot) = self.shard.find_handle(Handle(change.tag.high)) {
             self.remove_slot(slot);
         }
         let generation = read_locked(&app.generation);
-        if generation.epoch != change.epoch || !app.enter() {
+        if generation.epoch != change.epoch || !app.enter(1) {
             return Applied::AppMovedOn;
         }
+        note(change);
+        let newcomer = self.place(app, change);
+        self.index(&generation, &mut [newcomer]);
+        self.found = Some(newcomer.local);
+        Applied::Done
+    }
+
+    /// Gives a new session its slot, record and body. The app has counted it; the indexes are next.
+    pub(super) fn place(&mut self, app: &App, change: &CreateChange<'_>) -> Newcomer {
         let mut record = Record::alive(change.tag, app.id, short(change.epoch));
         record.set_last(change.last_active, change.lag);
         record.set_life(&change.life);
         record.set_counters(change.reads, change.writes);
         record.set_content_type(change.content_type);
         record.set_no_resave(change.no_resave);
+        record.set_alias(change.alias);
         let body = Body {
             created: change.created,
             user: change.user,
@@ -155,40 +172,22 @@ impl Locked<'_> {
             data: change.data,
         };
         let local = self.shard.insert(record, &body);
-        self.index(app, &generation, local, &body);
-        self.store
-            .ledger
-            .add(session_cost(body.length(), names(app, &body)));
-        self.found = Some(local);
-        Applied::Done
+        self.newcomer(app, &record, local, &body)
     }
 
-    /// Puts a new session into the indexes.
-    fn index(&mut self, app: &App, generation: &Generation, local: u32, body: &Body<'_>) {
-        let store = self.store;
-        let slot = store.global(self.number, local);
-        let epoch = short(generation.epoch);
-        let second = self.shard.record(local).last_second();
-        generation.index.sessions.add(second);
-        generation.index.append(second, slot);
-        if let Some(user) = body.user {
-            let node = store.users.link(store.name_hash(app, epoch, user), slot);
-            self.shard.record_mut(local).user = node;
-            store.note_user_active(generation, node, second);
-        }
-        if let (true, Some(ip)) = (app.ip_indexed, body.ip) {
-            store.ips.link(store.name_hash(app, epoch, ip), slot);
-        }
-    }
-
-    /// Alters the session that was found.
+    /// Alters the session that was found. What is older than the session changes nothing: a snapshot
+    /// may hold a later state than the changes that are replayed onto it.
     fn update(&mut self, app: &App, change: &UpdateChange<'_>) {
         let Some(local) = self.found else { return };
-        if change.ip.is_some() || change.data.is_some() {
-            self.replace_content(app, local, change.ip, change.data);
+        let reads = self.shard.record(local).reads();
+        if change.writes < self.shard.record(local).writes() {
+            return;
+        }
+        if !(change.user.is_keep() && change.ip.is_keep() && change.data.is_none()) {
+            self.replace_content(app, local, change);
         }
         let record = self.shard.record_mut(local);
-        record.set_counters(change.reads, change.writes);
+        record.set_counters(change.reads.max(reads), change.writes);
         if let Some(life) = &change.life {
             record.set_life(life);
         }
@@ -238,29 +237,26 @@ impl Locked<'_> {
         }
     }
 
-    fn replace_content(
-        &mut self,
-        app: &App,
-        local: u32,
-        ip: Option<&str>,
-        data: Option<DataChange<'_>>,
-    ) {
+    fn replace_content(&mut self, app: &App, local: u32, change: &UpdateChange<'_>) {
         let old = self.shard.body(local);
         let (names_before, length_before) = (names(app, &old), old.length());
-        let (old_ip, user) = (old.ip.map(str::to_owned), old.user.map(str::to_owned));
+        let (old_ip, old_user) = (old.ip.map(str::to_owned), old.user.map(str::to_owned));
         let (sealed, old_data) = (old.sealed.to_vec(), old.data.to_vec());
         let body = Body {
             created: old.created,
-            user: user.as_deref(),
-            ip: ip.or(old_ip.as_deref()),
+            user: change.user.of(old_user.as_deref()),
+            ip: change.ip.of(old_ip.as_deref()),
             sealed: &sealed,
-            data: data.map_or(&old_data, |d| d.bytes),
+            data: change.data.map_or(&old_data, |d| d.bytes),
         };
+        if body.user != old_user.as_deref() {
+            self.relink_user(app, local, body.user);
+        }
         if app.ip_indexed && body.ip != old_ip.as_deref() {
             self.relink_ip(app, local, old_ip.as_deref(), body.ip);
         }
         self.shard.replace_body(local, &body);
-        if let Some(data) = data {
+        if let Some(data) = change.data {
             self.shard
                 .record_mut(local)
                 .set_content_type(data.content_type);
@@ -271,6 +267,30 @@ impl Locked<'_> {
         self.store
             .ledger
             .remove(session_cost(length_before, names_before));
+    }
+
+    /// Takes the session out of the list of its user and puts it into that of `new`. What it was last
+    /// seen doing counts for both.
+    fn relink_user(&mut self, app: &App, local: u32, new: Option<&str>) {
+        let store = self.store;
+        let slot = store.global(self.number, local);
+        let record = *self.shard.record(local);
+        let generation = read_locked(&app.generation);
+        let current = short(generation.epoch) == record.epoch;
+        if record.user != NONE
+            && let Some(last) = store.users.unlink(record.user, slot)
+            && current
+        {
+            generation.index.users.remove(second_of(last));
+        }
+        let node = new.map_or(NONE, |user| {
+            let name = store.name_hash(app, record.epoch, user);
+            store.users.link(name, slot)
+        });
+        if node != NONE && current {
+            store.note_user_active(&generation, node, record.last_second());
+        }
+        self.shard.record_mut(local).user = node;
     }
 
     fn relink_ip(&self, app: &App, local: u32, old: Option<&str>, new: Option<&str>) {
@@ -302,7 +322,7 @@ impl Locked<'_> {
         {
             let generation = read_locked(&app.generation);
             let current = short(generation.epoch) == record.epoch;
-            if current {
+            if current && !record.is_alias() {
                 generation.index.sessions.remove(record.last_second());
             }
             if record.user != NONE
@@ -322,18 +342,21 @@ impl Locked<'_> {
 }
 
 impl Store {
-    /// Notes that a user was active in `second`; time only moves forward. The cell of a user holds
-    /// one more than the second, so that zero is a user who was never active.
+    /// Notes that a user was active in `second`; time only moves forward.
     fn note_user_active(&self, generation: &Generation, user: u32, second: u32) {
-        let before = self
-            .users
-            .cell(user)
-            .fetch_max(second.saturating_add(1), Relaxed);
-        if before == 0 {
-            generation.index.users.add(second);
-        } else if second_of(before) < second {
-            generation.index.users.shift(second_of(before), second);
+        match self.push_user(user, second) {
+            None => generation.index.users.add(second),
+            Some(before) if before < second => generation.index.users.shift(before, second),
+            Some(_) => {}
         }
+    }
+
+    /// Moves the last activity of a user forward to `second` and answers what it was; `None` for one
+    /// who was never active. The cell holds one more than the second, zero for such a user.
+    pub(super) fn push_user(&self, user: u32, second: u32) -> Option<u32> {
+        let cell = self.users.cell(user);
+        let before = cell.fetch_max(second.saturating_add(1), Relaxed);
+        (before != 0).then(|| second_of(before))
     }
 
     fn unlink_ip(&self, app: &App, epoch: u8, ip: &str, slot: u32) {

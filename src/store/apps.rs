@@ -21,6 +21,8 @@ pub(crate) struct App {
     pub(crate) keys: AppKeys,
     /// Sessions are also found by IP.
     pub(crate) ip_indexed: bool,
+    /// The second in which its time indexes begin.
+    began: u32,
     /// Mirrors `generation.epoch` for readers that need nothing else.
     epoch: AtomicU32,
     /// The time index of the present epoch. Written by a kill of all sessions only; a leaf of the
@@ -58,7 +60,7 @@ impl App {
     pub(super) fn begin_epoch(&self, generation: &mut Generation, epoch: u32) -> Generation {
         let fresh = Generation {
             epoch,
-            index: Arc::new(TimeIndex::new()),
+            index: Arc::new(TimeIndex::new(self.began)),
         };
         let ended = std::mem::replace(generation, fresh);
         self.epoch.store(epoch, Ordering::Release);
@@ -70,9 +72,9 @@ impl App {
         self.records.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Counts a record that is about to be made. False: the app was dropped meanwhile.
-    pub(super) fn enter(&self) -> bool {
-        let enter = |n: u64| (n != CLOSED).then(|| n + 1);
+    /// Counts records that are about to be made. False: the app was dropped meanwhile.
+    pub(super) fn enter(&self, records: u64) -> bool {
+        let enter = |n: u64| (n != CLOSED).then(|| n + records);
         self.records
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, enter)
             .is_ok()
@@ -110,6 +112,8 @@ pub(super) struct Apps {
     max: usize,
     ip_indexed: Vec<String>,
     home: u64,
+    /// The second in which the store began, see [`TimeIndex::new`].
+    began: AtomicU32,
 }
 
 /// Numbers the tables of a process.
@@ -137,7 +141,13 @@ impl Apps {
             max: max.min(usize::from(u16::MAX)),
             ip_indexed,
             home: HOMES.fetch_add(1, Ordering::Relaxed),
+            began: AtomicU32::new(0),
         }
+    }
+
+    /// Lets the time indexes of apps that come from now on begin in `second`.
+    pub(super) fn start_at(&self, second: u32) {
+        self.began.store(second, Ordering::Release);
     }
 
     /// The app with this name, if it has sessions.
@@ -267,9 +277,10 @@ impl Apps {
     }
 
     fn make(&self, name: AppName<'_>, id: u16, epoch: u32) -> App {
+        let began = self.began.load(Ordering::Acquire);
         let generation = Generation {
             epoch,
-            index: Arc::new(TimeIndex::new()),
+            index: Arc::new(TimeIndex::new(began)),
         };
         let listed = self.ip_indexed.iter().any(|listed| listed == name.as_str());
         App {
@@ -279,6 +290,7 @@ impl Apps {
             keys: self.keys.of_app(name),
             ip_indexed: name == AppName::TARANTOOL || listed,
             epoch: AtomicU32::new(epoch),
+            began,
             generation: RwLock::new(generation),
             records: AtomicU64::new(0),
         }

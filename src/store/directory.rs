@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::store::cells::Cells;
 use crate::store::locked;
@@ -38,12 +39,7 @@ impl NameHash {
     /// Hashes with the directory key. The epoch is part of the name: after a kill of all sessions
     /// of an app its names start anew, while the old lists wait to be reaped.
     pub(super) fn of(key: &[u8; 32], app: u16, epoch: u8, name: &str) -> Self {
-        let mut hasher = blake3::Hasher::new_keyed(key);
-        hasher
-            .update(&app.to_le_bytes())
-            .update(&[epoch])
-            .update(name.as_bytes());
-        let hash = hasher.finalize();
+        let hash = keyed_hash(key, app, epoch, name.as_bytes());
         let word = |i: usize| {
             let bytes = hash.as_bytes();
             u32::from_le_bytes([bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]])
@@ -56,6 +52,23 @@ impl NameHash {
     fn table_hash(self) -> u64 {
         u64::from(self.words[0]) << 32 | u64::from(self.words[1])
     }
+}
+
+/// Nearly all names fit into one block of the hash, which needs no state then.
+fn keyed_hash(key: &[u8; 32], app: u16, epoch: u8, name: &[u8]) -> blake3::Hash {
+    const BLOCK: usize = 64;
+    let [low, high] = app.to_le_bytes();
+    let head = [low, high, epoch];
+    let mut block = [0; BLOCK];
+    if let Some((place, rest)) = block.split_first_chunk_mut::<3>()
+        && let Some(text) = rest.get_mut(..name.len())
+    {
+        *place = head;
+        text.copy_from_slice(name);
+        return blake3::keyed_hash(key, &block[..head.len() + name.len()]);
+    }
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(&head).update(name).finalize()
 }
 
 #[derive(Clone, Copy)]
@@ -76,15 +89,21 @@ impl Node {
 struct Shard {
     table: HashTable<u32>,
     nodes: Nodes,
-    /// Nodes ever used; the next new one.
-    used: u32,
-    free: u32,
 }
 
 /// Nodes by number. They do not move: a vector that grows would copy all of them under the lock and
 /// leave holes of every size behind.
 struct Nodes {
     chunks: Vec<Box<[Node; CHUNK]>>,
+    /// Nodes ever used; the next new one.
+    used: u32,
+    free: u32,
+}
+
+/// A locked shard.
+pub(super) struct Names<'d> {
+    shard: MutexGuard<'d, Shard>,
+    number: usize,
 }
 
 /// The directory: names in shards, list links by session slot.
@@ -100,9 +119,11 @@ impl Directory {
         let shard = || {
             Mutex::new(Shard {
                 table: HashTable::new(),
-                nodes: Nodes { chunks: Vec::new() },
-                used: 0,
-                free: NONE,
+                nodes: Nodes {
+                    chunks: Vec::new(),
+                    used: 0,
+                    free: NONE,
+                },
             })
         };
         Self {
@@ -115,15 +136,38 @@ impl Directory {
     /// Puts session `slot` at the head of the list of `name` and answers the name's node. Called
     /// under the session's token lock.
     pub(super) fn link(&self, name: NameHash, slot: u32) -> u32 {
-        let (mut shard, number) = self.shard_of(name);
-        let local = shard.find_or_insert(name);
-        let head = std::mem::replace(&mut shard.nodes.at_mut(local).head, slot);
+        self.link_with(&mut None, name, slot)
+    }
+
+    /// The same for many: `held` keeps the lock for as long as the names stay in one shard, which is
+    /// longest when they come in the order of [`Directory::sort`].
+    pub(super) fn link_with<'d>(
+        &'d self,
+        held: &mut Option<Names<'d>>,
+        name: NameHash,
+        slot: u32,
+    ) -> u32 {
+        let number = self.number_of(name);
+        if held.as_ref().is_some_and(|names| names.number != number) {
+            *held = None;
+        }
+        let names = held.get_or_insert_with(|| Names {
+            shard: locked(&self.shards[number]),
+            number,
+        });
+        let local = names.shard.find_or_insert(name);
+        let head = std::mem::replace(&mut names.shard.nodes.at_mut(local).head, slot);
         self.links.set(slot, head, NONE);
         if head != NONE {
             let (next, _) = self.links.of(head);
             self.links.set(head, next, slot);
         }
         self.node(number, local)
+    }
+
+    /// Brings things with names into an order in which those of one shard stand together.
+    pub(super) fn sort<T>(&self, things: &mut [T], name: impl Fn(&T) -> Option<NameHash>) {
+        things.sort_unstable_by_key(|thing| name(thing).map(|name| self.number_of(name)));
     }
 
     /// Takes `slot` out of the list of `node`. When it was the last one the name is dropped and the
@@ -219,9 +263,13 @@ impl Directory {
     }
 
     fn shard_of(&self, name: NameHash) -> (MutexGuard<'_, Shard>, usize) {
-        // Neither the lowest nor the highest bits of the table's hash.
-        let number = name.words[0] as usize % self.shards.len();
+        let number = self.number_of(name);
         (locked(&self.shards[number]), number)
+    }
+
+    fn number_of(&self, name: NameHash) -> usize {
+        // Neither the lowest nor the highest bits of the table's hash.
+        name.words[0] as usize % self.shards.len()
     }
 
     fn node(&self, number: usize, local: u32) -> u32 {
@@ -244,6 +292,24 @@ impl Nodes {
     }
 }
 
+impl Nodes {
+    /// A node without a list.
+    fn take(&mut self, name: NameHash) -> u32 {
+        let mut local = self.free;
+        if local == NONE {
+            local = self.used;
+            self.used += 1;
+        } else {
+            self.free = self.at(local).head;
+        }
+        if local as usize == self.chunks.len() * CHUNK {
+            self.chunks.push(Box::new([Node::UNUSED; CHUNK]));
+        }
+        *self.at_mut(local) = Node { name, head: NONE };
+        local
+    }
+}
+
 impl Shard {
     fn find(&self, name: NameHash) -> Option<u32> {
         let nodes = &self.nodes;
@@ -253,29 +319,17 @@ impl Shard {
     }
 
     fn find_or_insert(&mut self, name: NameHash) -> u32 {
-        if let Some(local) = self.find(name) {
-            return local;
-        }
-        let local = self.take_node();
-        *self.nodes.at_mut(local) = Node { name, head: NONE };
         let nodes = &self.nodes;
+        let is_it = |n: &u32| nodes.at(*n).name == name;
         let hash = |n: &u32| nodes.at(*n).name.table_hash();
-        self.table.insert_unique(name.table_hash(), local, hash);
-        local
-    }
-
-    fn take_node(&mut self) -> u32 {
-        if self.free != NONE {
-            let local = self.free;
-            self.free = self.nodes.at(local).head;
-            return local;
+        match self.table.entry(name.table_hash(), is_it, hash) {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => {
+                let local = self.nodes.take(name);
+                place.insert(local);
+                local
+            }
         }
-        let local = self.used;
-        if local as usize == self.nodes.chunks.len() * CHUNK {
-            self.nodes.chunks.push(Box::new([Node::UNUSED; CHUNK]));
-        }
-        self.used += 1;
-        local
     }
 
     fn drop_node(&mut self, local: u32) {
@@ -283,7 +337,7 @@ impl Shard {
         if let Ok(entry) = self.table.find_entry(name.table_hash(), |n| *n == local) {
             entry.remove();
         }
-        self.nodes.at_mut(local).head = self.free;
-        self.free = local;
+        self.nodes.at_mut(local).head = self.nodes.free;
+        self.nodes.free = local;
     }
 }

@@ -4,9 +4,11 @@
 //! `Store::apply` carries it out, live and in replay alike. It reads no clock and does no I/O.
 //!
 //! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
-//! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index.
-//! At most one lock of each kind, never across an await, at most 256 entries per hold; only `warm`
-//! holds several token shards, which it tries without waiting.
+//! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index,
+//! the log's queue. Before all of them: the sweeper's and the harvester's own state. At most one lock
+//! of each kind, never across an await, at most 256 entries per hold. Exceptions: a rotation locks two
+//! token shards, the lower number first; `warm` holds several, which it tries without waiting; `load`,
+//! which nobody runs beside, has longer holds.
 
 mod apply;
 mod apps;
@@ -14,13 +16,17 @@ mod arena;
 mod cells;
 mod check;
 mod directory;
+mod harvest;
 mod list;
+mod load;
 mod memory;
 mod neighbours;
+mod newcomers;
 mod record;
 mod shard;
 mod sweep;
 mod time_index;
+mod walk;
 mod warm;
 mod wheel;
 
@@ -30,14 +36,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 pub(crate) use apply::Applied;
 pub(crate) use apps::{App, TooManyApps};
 use directory::{Directory, NameHash};
-pub(crate) use list::{Cursor, Members, Visit};
+use harvest::Harvester;
+pub(crate) use list::{Cursor, Members, Order, Visit};
 use memory::Ledger;
 pub use memory::MemoryUse;
 pub(crate) use record::Record;
 use shard::Shard;
 use sweep::{Reaping, Sweeper};
+pub use warm::Ahead;
 
 use crate::clock::Millis;
+use crate::model::change::CreateChange;
 use crate::model::session::LazyBody;
 use crate::model::{AppName, Handle, Keys, SessionView, Tag};
 
@@ -68,6 +77,10 @@ pub(crate) struct Store {
     sweeper: Mutex<Sweeper>,
     /// The second up to which all expired sessions have been removed.
     swept_to: AtomicU32,
+    harvester: Mutex<Harvester>,
+    /// The second up to which all touches have been harvested; the last one of all when nobody
+    /// harvests.
+    harvested_to: AtomicU32,
     /// Killed apps whose memory is still to be freed.
     reaping: Mutex<std::collections::VecDeque<Reaping>>,
 }
@@ -97,7 +110,19 @@ pub(crate) struct Locked<'s> {
     shard: MutexGuard<'s, Shard>,
     number: u32,
     found: Option<u32>,
+    /// What was asked for is an old id, which led to the session.
+    by_old_id: bool,
 }
+
+/// Two locked shards, or one twice. The only place besides `warm.rs` where two are held: that with the
+/// lower number is locked first.
+pub(crate) struct LockedPair<'s> {
+    low: Locked<'s>,
+    high: Option<Locked<'s>>,
+}
+
+/// Rotations in a row whose old ids are followed to the present one.
+const ALIASES_FOLLOWED: usize = 16;
 
 impl Store {
     pub(crate) fn new(config: &StoreConfig, keys: Keys) -> Self {
@@ -115,6 +140,8 @@ impl Store {
             ledger: Ledger::default(),
             sweeper: Mutex::default(),
             swept_to: AtomicU32::new(0),
+            harvester: Mutex::default(),
+            harvested_to: AtomicU32::new(u32::MAX),
             reaping: Mutex::default(),
         }
     }
@@ -135,27 +162,54 @@ impl Store {
         self.apps.drop_unused(app);
     }
 
-    /// Locks the shard of a session and looks for it: living, of this app, before its deadline.
+    /// Locks the shard of a session and looks for it: living, of this app, before its deadline. An
+    /// old id in the grace after a rotation leads to the session of the new one.
     pub(crate) fn lock(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
-        let mut locked = self.lock_shard(lookup.handle());
-        let slot = match lookup {
-            Lookup::Tag(tag) => locked.shard.find(tag),
-            // A tag can only be of this app; a handle says nothing of the app, and the number of an
-            // app that was dropped may be another's by now.
-            Lookup::Handle(_) if app.is_closed() => None,
-            Lookup::Handle(handle) => locked.shard.find_handle(handle),
-        };
-        locked.found = slot.filter(|slot| {
-            let record = locked.shard.record(*slot);
-            is_of(app, record) && now < record.deadline()
-        });
+        let mut locked = self.lock_place(app, lookup, now);
+        for _ in 0..ALIASES_FOLLOWED {
+            // A handle is a public name, and an old one names nothing.
+            let (Some(tag), Lookup::Tag(_)) = (locked.alias(), lookup) else {
+                break;
+            };
+            drop(locked);
+            locked = self.lock_place(app, Lookup::Tag(tag), now);
+            locked.by_old_id = true;
+        }
+        locked.found = locked
+            .found
+            .filter(|slot| !locked.shard.record(*slot).is_alias());
         locked
     }
 
-    /// How many users of the app were active in the last `seconds` seconds.
-    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> u64 {
+    /// The same for exactly this tag or handle: what is found may be an alias.
+    pub(crate) fn lock_place(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
+        let mut locked = self.lock_shard(lookup.handle());
+        locked.find(app, lookup, now);
+        locked
+    }
+
+    /// Locks the shards of two handles, which may be one shard. Nothing is looked for yet.
+    pub(crate) fn lock_pair(&self, one: Handle, other: Handle) -> LockedPair<'_> {
+        let (one, other) = (self.number_of(one), self.number_of(other));
+        let low = self.lock_number(one.min(other));
+        let high = (one != other).then(|| self.lock_number(one.max(other)));
+        LockedPair { low, high }
+    }
+
+    /// How many users and how many sessions of the app were active in the last `seconds` seconds.
+    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> (u64, u64) {
         let index = Arc::clone(&read_locked(&app.generation).index);
-        index.users.since(record::index_second(now), seconds)
+        let now = record::index_second(now);
+        (
+            index.users.since(now, seconds),
+            index.sessions.since(now, seconds),
+        )
+    }
+
+    /// Users and sessions of the app, with those that have expired and are not removed yet.
+    pub(crate) fn population(&self, app: &App) -> (u64, u64) {
+        let index = Arc::clone(&read_locked(&app.generation).index);
+        (index.users.total(), index.sessions.total())
     }
 
     /// Whether all sessions whose deadline lay before this second have been removed.
@@ -163,37 +217,26 @@ impl Store {
         self.swept_to.load(Ordering::Acquire) >= record::index_second(now)
     }
 
-    /// Shows up to `limit` records from `from` on, in slot order, and answers where to go on. Sessions
-    /// may come and go meanwhile: one that lives through the whole walk is shown.
-    pub(crate) fn walk(
-        &self,
-        from: u64,
-        limit: usize,
-        each: &mut dyn FnMut(&SessionView<'_>, &App),
-    ) -> Option<u64> {
-        let number = usize::try_from(from >> 32).unwrap_or(usize::MAX);
-        let shard = locked(self.shards.get(number)?);
-        let first = u32::try_from(from & 0xffff_ffff).unwrap_or(u32::MAX);
-        let end = first
-            .saturating_add(u32::try_from(limit).unwrap_or(1))
-            .min(shard.used());
-        for slot in first..end {
-            let Some(record) = shard.living(slot) else {
-                continue;
-            };
-            let Some(app) = self.apps.by_id(record.app) else {
-                continue;
-            };
-            if app.is_current(record.epoch) {
-                each(&view(&app, &shard, slot, Millis(0)), &app);
-            }
+    /// The newest epoch of any app.
+    pub(crate) fn newest_epoch(&self) -> u32 {
+        self.epochs.load(Ordering::Acquire)
+    }
+
+    /// Lets no epoch up to `epoch` begin any more.
+    pub(crate) fn raise_epochs(&self, epoch: u32) {
+        self.epochs.fetch_max(epoch, Ordering::AcqRel);
+    }
+
+    /// Sets the wheels and time indexes of a store without apps to the present, so that what is old
+    /// when it is filed need not be moved from there through all the time between. Sessions that
+    /// expired up to now are filed under the present second, so the next sweep finds them.
+    pub(crate) fn start_at(&self, now: Millis) {
+        let second = record::index_second(now);
+        self.apps.start_at(second);
+        let before = second.saturating_sub(1);
+        for shard in &self.shards {
+            locked(shard).start_wheel_at(before);
         }
-        let more = end < shard.used();
-        Some(if more {
-            from + u64::from(end - first)
-        } else {
-            ((from >> 32) + 1) << 32
-        })
     }
 
     fn lock_shard(&self, handle: Handle) -> Locked<'_> {
@@ -201,7 +244,7 @@ impl Store {
     }
 
     /// The number of the shard that a session belongs to.
-    fn number_of(&self, handle: Handle) -> usize {
+    pub(crate) fn number_of(&self, handle: Handle) -> usize {
         // Not the lowest bits, which place the session in the table, nor the highest seven, which
         // the table keeps as its short hashes.
         usize::try_from(handle.0 >> 32).unwrap_or(0) & (self.shards.len() - 1)
@@ -228,6 +271,7 @@ impl Store {
             shard,
             number: u32::try_from(number).unwrap_or(0),
             found: None,
+            by_old_id: false,
         }
     }
 
@@ -241,7 +285,50 @@ impl Store {
     }
 }
 
+impl<'s> LockedPair<'s> {
+    /// The one of the two shards that this handle belongs to.
+    pub(crate) fn of(&mut self, handle: Handle) -> &mut Locked<'s> {
+        let number = self.low.store.number_of(handle);
+        match &mut self.high {
+            Some(high) if high.number as usize == number => high,
+            Some(_) | None => &mut self.low,
+        }
+    }
+}
+
 impl Locked<'_> {
+    /// Looks for a session, or an alias, in this shard: living, of this app, before its deadline.
+    pub(crate) fn find(&mut self, app: &App, lookup: Lookup, now: Millis) {
+        let slot = match lookup {
+            Lookup::Tag(tag) => self.shard.find(tag),
+            // A tag can only be of this app; a handle says nothing of the app, and the number of an
+            // app that was dropped may be another's by now.
+            Lookup::Handle(_) if app.is_closed() => None,
+            Lookup::Handle(handle) => self.shard.find_handle(handle),
+        };
+        self.found = slot.filter(|slot| {
+            let record = self.shard.record(*slot);
+            is_of(app, record) && now < record.deadline()
+        });
+    }
+
+    /// Where the alias that was found leads to; `None` for a session, or nothing.
+    pub(crate) fn alias(&self) -> Option<Tag> {
+        let slot = self.found.filter(|s| self.shard.record(*s).is_alias())?;
+        Tag::from_bytes(self.shard.body(slot).data)
+    }
+
+    /// The whole state of what was found, as a create that would make it.
+    pub(crate) fn state<'v>(&'v self, app: &'v App) -> Option<CreateChange<'v>> {
+        let slot = self.found?;
+        Some(walk::state(&self.shard, slot, app, app.epoch()))
+    }
+
+    /// Whether what was asked for is an old id in its grace.
+    pub(crate) fn is_by_old_id(&self) -> bool {
+        self.by_old_id
+    }
+
     /// The record of the session that was found.
     pub(crate) fn record(&self) -> Option<&Record> {
         self.found.map(|slot| self.shard.record(slot))
@@ -249,7 +336,10 @@ impl Locked<'_> {
 
     /// The session that was found, as it stands; `idle_seconds` counts up to `now`.
     pub(crate) fn view<'v>(&'v self, app: &'v App, now: Millis) -> Option<SessionView<'v>> {
-        self.found.map(|slot| view(app, &self.shard, slot, now))
+        self.found.map(|slot| SessionView {
+            by_old_id: self.by_old_id,
+            ..view(app, &self.shard, slot, now)
+        })
     }
 }
 
@@ -270,6 +360,7 @@ fn view<'v>(app: &'v App, shard: &'v Shard, slot: u32, now: Millis) -> SessionVi
         deadline: record.deadline(),
         no_resave: record.no_resave(),
         content_type: record.content_type(),
+        by_old_id: false,
         body: LazyBody::new(shard.body_block(slot)),
         sealer: app.keys.sealer(record.tag),
     }

@@ -111,6 +111,18 @@ impl Shard {
         self.cold.arenas[usize::from(record.in_second_arena())].from(record.body)
     }
 
+    /// Sets the wheel to a second, if it is empty and that second is later.
+    pub(super) fn start_wheel_at(&mut self, second: u32) {
+        self.cold.wheel.start_at(second);
+    }
+
+    /// Makes room in the table for so many sessions more.
+    pub(super) fn reserve(&mut self, sessions: usize) {
+        let records = &self.records;
+        let hash = |slot: &u32| record(records, *slot).tag.high;
+        self.table.reserve(sessions, hash);
+    }
+
     /// Puts a session into a fresh slot and files it in the wheel.
     pub(super) fn insert(&mut self, new: Record, body: &Body<'_>) -> u32 {
         let slot = self.take_slot();

@@ -277,7 +277,7 @@ impl Store {
     /// Upkeep of the time indexes, one app after the other. True: more to do.
     fn keep_up(&self, sweeper: &mut Sweeper, now: Millis, left: &mut usize) -> bool {
         let apps = self.apps.all();
-        let now = index_second(now);
+        let now = self.upkeep_bound(index_second(now));
         for _ in 0..apps.len() {
             let Some(app) = apps.get(sweeper.app % apps.len()) else {
                 break;

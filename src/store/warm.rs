@@ -20,9 +20,18 @@ const LINE: usize = 64;
 /// Shards held together, for about two microseconds.
 const BATCH: usize = 16;
 
+/// What the reads to come will look at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ahead {
+    /// Records only: counters, times, deadlines, handles.
+    Records,
+    /// Also what a reply shows of the body, and what the first touch in a second changes.
+    Replies,
+}
+
 impl Store {
     /// Warms the cache for reads of the sessions with these tags. Changes nothing.
-    pub(crate) fn warm(&self, tags: &[Tag]) {
+    pub(crate) fn warm(&self, tags: &[Tag], ahead: Ahead) {
         for batch in tags.chunks(BATCH) {
             let mut shards: [Option<MutexGuard<'_, Shard>>; BATCH] = [const { None }; BATCH];
             let mut slots = [None; BATCH];
@@ -36,6 +45,9 @@ impl Store {
                 if let (Some(shard), Some(slot)) = (shard, slot) {
                     black_box(shard.record(*slot).user);
                 }
+            }
+            if ahead == Ahead::Records {
+                continue;
             }
             for (shard, slot) in shards.iter().zip(&slots) {
                 if let (Some(shard), Some(slot)) = (shard, slot) {

@@ -2,12 +2,14 @@
 
 mod bulk;
 mod facts;
+mod restart;
 mod verbs;
 
 use cloakroom::engine::{Engine, EngineConfig};
 use cloakroom::model::{AppName, Keys, Life, Randomness};
 use facts::Facts;
 
+use crate::durable::Durable;
 use crate::recorder::Recorder;
 use crate::twin::{Twin, at};
 
@@ -68,6 +70,9 @@ pub(crate) struct Driver {
     dice: Dice,
     engine: Engine,
     recorder: Recorder,
+    /// The data directory, where there is one.
+    durable: Option<Durable>,
+    restarts: u64,
     twin: Twin,
     now: u64,
     /// Tokens seen, living or dead.
@@ -94,13 +99,16 @@ impl Driver {
             dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             engine: engine(seed).with_log(Box::new(recorder.clone())),
             recorder,
+            durable: None,
+            restarts: 0,
             twin: Twin::default(),
             now: START,
             tokens: Vec::new(),
         }
     }
 
-    pub(crate) fn run(mut self, steps: u64) {
+    /// Answers how many restarts and snapshots there were.
+    pub(crate) fn run(mut self, steps: u64) -> (u64, u64) {
         for step in 1..=steps {
             let before = (self.dice.0, self.now);
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -110,31 +118,49 @@ impl Driver {
                 }
             }));
             if result.is_err() {
+                // Where a snapshot under way was given up by the panic, its turn may be poisoned.
+                std::mem::forget(self.durable.take());
                 panic!(
                     "CLOAKROOM_SEED={} step {step}, before it {before:?}",
                     self.seed
                 );
             }
         }
+        if self.durable.is_some() {
+            return self.end_durable();
+        }
         self.compare_replay();
+        (0, 0)
     }
 
     fn step(&mut self) {
+        let roll = self.dice.roll(100);
+        if roll < 88 {
+            self.verb(roll);
+        } else if self.durable.is_some() && self.dice.roll(8) == 0 {
+            self.look_after_data();
+        } else {
+            self.advance();
+        }
+    }
+
+    /// Something that takes no time.
+    fn verb(&mut self, roll: u64) {
         let full = self.twin.sessions.len() >= self.shape.most_sessions;
-        match self.dice.roll(100) {
+        match roll {
             0..18 if !full => self.create(),
             0..45 => self.read(),
             45..60 => self.edit(),
-            60..70 => self.remove(),
+            60..67 => self.remove(),
+            67..70 => self.rotate(),
             70..74 => self.remove_matching(),
             74..75 if self.dice.roll(6) == 0 => self.remove_app(),
             75..80 => self.list(),
             80..84 => self.activity(),
-            84..88 => {
+            _ => {
                 let holds = 1 + self.dice.roll(30) as usize;
                 self.engine.sweep(at(self.now), holds);
             }
-            _ => self.advance(),
         }
     }
 
@@ -147,7 +173,7 @@ impl Driver {
     }
 
     fn advance(&mut self) {
-        self.now += match self.dice.roll(100) {
+        let millis = match self.dice.roll(100) {
             0..50 => self.dice.roll(40),
             50..80 => 1_000 - self.now % 1_000 - self.dice.roll(2),
             80..95 => self.dice.roll(5_000),
@@ -157,6 +183,7 @@ impl Driver {
                 _ => self.dice.roll(7_200_000),
             },
         };
+        self.pass(millis);
     }
 
     fn life(&mut self) -> Life {

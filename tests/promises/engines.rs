@@ -59,7 +59,9 @@ pub(crate) fn list(
 pub(crate) fn kill_matching(engine: &Engine, now: Millis, name: &str, scope: Scope<'_>) -> u64 {
     let (mut cursor, mut killed) = (ListCursor::default(), 0);
     loop {
-        let (progress, reply) = engine.remove_matching(now, app(name), scope, &mut cursor);
+        let (progress, reply) = engine
+            .remove_matching(now, app(name), scope, None, &mut cursor)
+            .unwrap();
         killed += reply.answer;
         if progress == ListProgress::Done {
             return killed;

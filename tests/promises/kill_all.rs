@@ -96,7 +96,7 @@ fn run_round(engine: &Engine, seed: u64) {
         start.wait();
         Dice::new(seed).dawdle();
         kill.begun.store(true, SeqCst);
-        let killed = engine.remove_app(NOW, app(NAME)).answer;
+        let killed = engine.remove_app(NOW, app(NAME)).unwrap().answer;
         kill.done.store(true, SeqCst);
         let created: Vec<_> = creators
             .into_iter()
@@ -135,7 +135,7 @@ fn killall_racing_creates_gets_sets_and_sweeps_kills_all_before_it_and_nothing_a
             assert_eq!(engine.check_invariants(), Ok(()), "round {seed}");
         }
         // What is left is killed with little sweeping, so that dead memory of many epochs lies about.
-        engine.remove_app(NOW, app(NAME));
+        engine.remove_app(NOW, app(NAME)).unwrap();
         assert_eq!(engine.activity(NOW, app(NAME), 600), 0);
     }
     sweep_all(&engine, NOW);
@@ -153,7 +153,7 @@ fn killed_sessions_stay_dead_through_hundreds_of_kills_while_their_memory_is_fre
         let tokens: Vec<_> = (0..60_000)
             .map(|n| create(&engine, NOW, "big", &format!("u{}", n % 5_000)))
             .collect();
-        assert_eq!(engine.remove_app(NOW, app("big")).answer, 60_000);
+        assert_eq!(engine.remove_app(NOW, app("big")).unwrap().answer, 60_000);
         let full = engine.memory_use().sessions;
         thread::scope(|scope| {
             scope.spawn(|| while engine.sweep(NOW, usize::MAX).more {});
@@ -163,13 +163,13 @@ fn killed_sessions_stay_dead_through_hundreds_of_kills_while_their_memory_is_fre
             for kill in 0..260 {
                 let small = format!("small{}", kill % 4);
                 create(&engine, NOW, &small, "u");
-                assert_eq!(engine.remove_app(NOW, app(&small)).answer, 1);
+                assert_eq!(engine.remove_app(NOW, app(&small)).unwrap().answer, 1);
                 // Around the kill that brings the low bits of the dead epoch round again.
                 if kill < 250 {
                     continue;
                 }
                 for _ in 0..2 {
-                    engine.remove_app(NOW, app("big"));
+                    engine.remove_app(NOW, app("big")).unwrap();
                     let back = |token: &&Vec<u8>| is_served(&engine, NOW, "big", token);
                     let back = tokens.iter().step_by(100).filter(back).count();
                     assert_eq!(back, 0, "sessions came back");
@@ -222,7 +222,9 @@ fn list_shows_every_session_that_lives_through_it_whoever_else_comes_and_goes() 
             while !done.load(SeqCst) {
                 let coming = (0..400).map(|_| create(&engine, NOW, NAME, "u"));
                 for token in coming.collect::<Vec<_>>().iter().rev() {
-                    engine.remove(NOW, app(NAME), Key::Token(token), |_| ());
+                    engine
+                        .remove(NOW, app(NAME), Key::Token(token), |_| ())
+                        .unwrap();
                 }
             }
         });

@@ -8,8 +8,10 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod admission;
 mod counting;
 mod deadlines;
+mod dialects_of_failure;
 mod engines;
 mod full;
 mod kill_all;
@@ -20,3 +22,4 @@ mod replay;
 mod served;
 mod stampede;
 mod storms;
+mod touches;

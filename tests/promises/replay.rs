@@ -47,10 +47,10 @@ fn replay_keeps_killed_sessions_dead_through_hundreds_of_kills() {
     let killed: Vec<_> = (0..10)
         .map(|_| create(&original, NOW, "big", "u"))
         .collect();
-    original.remove_app(NOW, app("big"));
+    original.remove_app(NOW, app("big")).unwrap();
     for _ in 0..255 {
         create(&original, NOW, "small", "u");
-        original.remove_app(NOW, app("small"));
+        original.remove_app(NOW, app("small")).unwrap();
         sweep_all(&original, NOW);
     }
     let token = create(&original, NOW, "big", "u");

@@ -9,11 +9,11 @@ use std::time::Duration;
 use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::config::{Address, Config, HttpLimits, HttpListen};
 use cloakroom::engine::{Engine, EngineConfig};
-use cloakroom::net::http::connection::Connection;
+use cloakroom::net::http;
 use cloakroom::net::http::dialect::DialectSettings;
-use cloakroom::net::http::log_watch::LogWatch;
-use cloakroom::net::http::service::{HeldBytes, Service, StopSignal};
-use cloakroom::net::http::stream::{Peer, Stream};
+use cloakroom::net::log_watch::LogWatch;
+use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::stream::{Peer, Stream};
 use cloakroom::server::Server;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -62,8 +62,13 @@ impl Served {
 
     /// Connections only: nobody ever sweeps.
     pub(crate) fn unswept() -> Self {
+        Self::over(engine(&EngineConfig::default()))
+    }
+
+    /// The same over an engine whose log is the test's.
+    pub(crate) fn over(engine: Engine) -> Self {
         let clock = Arc::new(ManualClock::new(START));
-        let engine = Arc::new(engine(&EngineConfig::default()));
+        let engine = Arc::new(engine);
         let service = Arc::new(Service {
             engine: Arc::clone(&engine),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -72,6 +77,7 @@ impl Served {
             access_log: false,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -135,7 +141,7 @@ fn accept(listener: std::net::TcpListener, service: &Arc<Service>, stop: &Cancel
             loop {
                 let (stream, peer) = listener.accept().await.unwrap();
                 let (stream, peer) = (Stream::Tcp(stream), Peer::Inet(peer));
-                tokio::spawn(Connection::new(stream, peer, None, Arc::clone(service)));
+                tokio::spawn(http::serve(stream, peer, None, Arc::clone(service)));
             }
         };
         stop.run_until_cancelled(serve).await
@@ -171,6 +177,13 @@ impl Client {
 
     /// Status and body of the next answer.
     pub(crate) fn answer(&mut self) -> (u16, String) {
+        let (head, body) = self.answer_with_head();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body)
+    }
+
+    /// Head and body of the next answer.
+    pub(crate) fn answer_with_head(&mut self) -> (String, String) {
         let end = loop {
             let found = self.received.windows(4).position(|w| w == b"\r\n\r\n");
             if let Some(end) = found {
@@ -188,8 +201,7 @@ impl Client {
         }
         let body = String::from_utf8(self.received[end..end + length].to_vec()).unwrap();
         self.received.drain(..end + length);
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body)
+        (head, body)
     }
 
     fn fill(&mut self) {

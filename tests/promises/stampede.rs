@@ -7,10 +7,10 @@ use std::thread;
 
 use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::engine::{
-    DataEdit, Edit, Engine, EngineConfig, Key, NewSession, NewToken, Read, Refusal, Scope,
+    DataEdit, Edit, Engine, EngineConfig, Key, LifeEdit, NewSession, NewToken, Read, Refusal, Scope,
 };
 use cloakroom::model::json::merge::{MemberOrder, Patch};
-use cloakroom::model::{ContentType, Life};
+use cloakroom::model::{ContentType, Life, TextChange};
 
 use crate::engines::{Dice, app, engine, is_served, kill_matching, list, plain, sweep_all};
 use crate::recorder::Recorder;
@@ -71,11 +71,14 @@ impl Stampede {
             })),
             45..60 => self.edit(dice, now, &ip),
             60..75 => drop(self.with_token(dice, |name, key| {
-                self.engine.remove(now, app(name), key, |_| ()).answer
+                self.engine
+                    .remove(now, app(name), key, |_| ())
+                    .unwrap()
+                    .answer
             })),
             75..79 => drop(kill_matching(&self.engine, now, name, Scope::User(&user))),
             79..80 => drop(kill_matching(&self.engine, now, name, Scope::Ip(&ip))),
-            80..81 => drop(self.engine.remove_app(now, app(name))),
+            80..81 => drop(self.engine.remove_app(now, app(name)).unwrap()),
             81..84 => list(&self.engine, now, name, Scope::User(&user), &mut |view| {
                 assert_eq!(view.user(), Some(user.as_str()));
             }),
@@ -146,8 +149,20 @@ impl Stampede {
         };
         let edit = Edit {
             touch: dice.roll(2) == 0,
-            ip: (dice.roll(2) == 0).then_some(ip),
-            life: (dice.roll(8) == 0).then(|| Life::sliding(dice.roll(5_000))),
+            ip: match dice.roll(4) {
+                0 => TextChange::Keep,
+                1 => TextChange::Clear,
+                _ => TextChange::Set(ip),
+            },
+            user: match dice.roll(8) {
+                0 => TextChange::Clear,
+                1 => TextChange::Set(ip),
+                _ => TextChange::Keep,
+            },
+            life: match dice.roll(8) {
+                0 => LifeEdit::Replace(Life::sliding(dice.roll(5_000))),
+                _ => LifeEdit::Keep,
+            },
             data,
             ..Edit::TOUCH
         };
@@ -167,7 +182,7 @@ impl Stampede {
             is_served(&self.engine, self.clock.now(), APPS[*number], token);
         }
         for name in APPS {
-            self.engine.remove_app(self.clock.now(), app(name));
+            self.engine.remove_app(self.clock.now(), app(name)).unwrap();
         }
         sweep_all(&self.engine, self.clock.now());
         assert_eq!(self.engine.check_invariants(), Ok(()));
@@ -181,7 +196,7 @@ impl Stampede {
         let mut from = Some(0);
         while let Some(position) = from {
             from = engine.walk(self.clock.now(), position, 64, &mut |app, view| {
-                let user = view.user().unwrap().to_owned();
+                let user = view.user().unwrap_or_default().to_owned();
                 let state = (
                     app.as_str().to_owned(),
                     user,
@@ -249,7 +264,7 @@ fn app_dropped_with_its_last_session_while_others_create_loses_nobody() {
                     let key = Key::Token(token.as_bytes());
                     let read = engine.read(now, app(name), key, Read::Touch, |v| v.reads);
                     assert_eq!(read.answer, Some(1));
-                    let killed = engine.remove(now, app(name), key, |v| v.reads);
+                    let killed = engine.remove(now, app(name), key, |v| v.reads).unwrap();
                     assert_eq!(killed.answer, Some(2));
                 }
             });

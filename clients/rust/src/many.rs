@@ -114,7 +114,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Refused`] with `NO_IP_INDEX`; others see [`Error`].
+    /// See [`Error`].
     pub async fn list(&self, query: &Query<'_>) -> Result<Page, Error> {
         let read = |reply: &Reply<'_>| {
             let Answer::Page(page) = reply.answer else {
@@ -175,7 +175,7 @@ impl Client {
     /// Ends all sessions with this IP text; answers how many.
     ///
     /// # Errors
-    /// [`Error::Refused`] with `NO_IP_INDEX`; others see [`Error`].
+    /// See [`Error`].
     pub async fn kill_ip(&self, ip: &str) -> Result<u64, Error> {
         self.kill_many(Scope::Ip(ip), None).await
     }

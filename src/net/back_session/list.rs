@@ -1,8 +1,8 @@
 //! What concerns all sessions of a user: the two lists, and the end of them all.
 
-use super::APP;
 use super::attributes::{write_short, write_summary};
-use super::reply::{Object, send_json, send_status, write_text};
+use super::reply::{Object, send_json, send_refused, send_status, write_text};
+use super::{APP, status_of};
 use crate::engine::{ListCursor, ListProgress, Position, Scope};
 use crate::limits;
 use crate::model::Token;
@@ -132,9 +132,16 @@ impl Removal {
 impl SlicedWork for Removal {
     fn slice(&mut self, cx: &Context<'_>, reply: &mut Response<'_>) -> Option<Option<Position>> {
         let scope = Scope::User(&self.user);
-        let (progress, removed) = cx
+        let removed = cx
             .engine
-            .remove_matching(cx.now, APP, scope, &mut self.cursor);
+            .remove_matching(cx.now, APP, scope, None, &mut self.cursor);
+        let (progress, removed) = match removed {
+            Ok(removed) => removed,
+            Err(refusal) => {
+                send_refused(status_of(refusal, 404), reply);
+                return Some(None);
+            }
+        };
         self.wait_for = self.wait_for.max(removed.wait_for);
         match progress {
             ListProgress::More => None,

@@ -21,7 +21,9 @@ use crate::net::http::response::Response;
 use attributes::USER;
 use list::{Listing, Removal, Shape};
 use parse::{PatchBody, Sent};
-use reply::{send_bad_target, send_json, send_not_routed, send_redirect, send_status};
+use reply::{
+    send_bad_target, send_json, send_not_routed, send_redirect, send_refused, send_status,
+};
 use route::{Decoded, Operation, Unrouted};
 
 /// Seconds that a session lives when `SESSION_EXP_SEC` says nothing: a year.
@@ -100,7 +102,7 @@ fn suffix<'a>(head: &Head<'a>) -> &'a [u8] {
 }
 
 fn answered(status: u16, reply: &mut Response<'_>) -> Handled {
-    send_status(status, reply);
+    send_refused(status, reply);
     Handled::Done(None)
 }
 
@@ -123,11 +125,13 @@ fn run(
             Err(parse::Undecodable) => answered(422, reply),
         },
         Operation::Read(id) => read(cx, id, reply),
-        Operation::Remove(id) => {
-            let removed = cx.engine.remove(cx.now, APP, Key::Token(id), |_| ());
-            send_status(if removed.answer.is_some() { 200 } else { 404 }, reply);
-            Handled::Done(removed.wait_for)
-        }
+        Operation::Remove(id) => match cx.engine.remove(cx.now, APP, Key::Token(id), |_| ()) {
+            Ok(removed) => {
+                send_status(if removed.answer.is_some() { 200 } else { 404 }, reply);
+                Handled::Done(removed.wait_for)
+            }
+            Err(refusal) => answered(status_of(refusal, 404), reply),
+        },
         Operation::List(user) => match std::str::from_utf8(user) {
             Ok(user) => begin(Listing::new(user.to_string(), Shape::ByUser), cx, reply),
             // Users are texts, so this one has no session.
@@ -270,8 +274,8 @@ fn status_of(refusal: Refusal, gone: u16) -> u16 {
     match refusal {
         Refusal::Gone => gone,
         Refusal::DataTooLarge => 413,
-        Refusal::TooManyApps | Refusal::MemoryFull => 503,
+        Refusal::TooManyApps | Refusal::MemoryFull | Refusal::LogFailed | Refusal::DiskFull => 503,
         Refusal::UserDiffers | Refusal::BadName | Refusal::NotAnObject => 400,
-        Refusal::Exists | Refusal::VersionDiffers => 400,
+        Refusal::Exists | Refusal::Rotated | Refusal::VersionDiffers => 400,
     }
 }

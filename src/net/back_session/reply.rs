@@ -25,6 +25,14 @@ pub(super) fn send_status(status: u16, reply: &mut Response<'_>) {
     reply.send(status, &[]);
 }
 
+/// Sends the status of a request that is not done. What the server cannot do now may go in a second.
+pub(super) fn send_refused(status: u16, reply: &mut Response<'_>) {
+    if status == 503 {
+        reply.ask_to_retry();
+    }
+    send_status(status, reply);
+}
+
 /// Answers a path that leads nowhere. A 404 for a session has no body.
 pub(super) fn send_not_routed(reply: &mut Response<'_>) {
     reply.body().extend_from_slice(b"404 page not found\n");

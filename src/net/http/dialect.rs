@@ -138,6 +138,18 @@ impl Dialect {
         }
     }
 
+    /// Whether a request may add to the log, as far as its head tells: `true` when in doubt. Touches
+    /// do not count, as nobody waits for them.
+    #[must_use]
+    pub fn may_change(self, head: &Head<'_>) -> bool {
+        match self {
+            Self::RestSessions | Self::BackSession => {
+                !matches!(head.method, "GET" | "HEAD" | "OPTIONS")
+            }
+            Self::Tarantool => tarantool::may_change(head),
+        }
+    }
+
     /// How the body of this request is to be read.
     #[must_use]
     pub fn body_rule(self, head: &Head<'_>) -> BodyRule {
@@ -185,6 +197,7 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::Dialect;
+    use crate::net::http::request::Head;
 
     #[test]
     fn shared_listener_finds_the_dialect_by_the_shape_of_the_path() {
@@ -201,6 +214,77 @@ mod tests {
             ("//get", Dialect::RestSessions),
         ] {
             assert_eq!(Dialect::of_path(path.as_bytes()), dialect, "{path}");
+        }
+    }
+
+    fn may_change(dialect: Dialect, method: &str, target: &str, fields: &[(&str, &str)]) -> bool {
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| httparse::Header {
+                name,
+                value: value.as_bytes(),
+            })
+            .collect();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        dialect.may_change(&Head {
+            method,
+            target: target.as_bytes(),
+            path: path.as_bytes(),
+            query: query.as_bytes(),
+            minor_version: 1,
+            fields: &fields,
+        })
+    }
+
+    #[test]
+    fn head_tells_which_requests_may_add_to_the_log() {
+        let form = ("Content-Length", "3");
+        for (dialect, method, target, fields, expected) in [
+            (Dialect::RestSessions, "GET", "/app/get/t", &[][..], false),
+            (Dialect::RestSessions, "OPTIONS", "/app/set/t", &[], false),
+            (Dialect::RestSessions, "POST", "/app/set/t", &[], true),
+            (Dialect::RestSessions, "DELETE", "/app/kill/t", &[], true),
+            (Dialect::BackSession, "GET", "/a01/session/t", &[], false),
+            (Dialect::BackSession, "PATCH", "/a01/session", &[], true),
+            (Dialect::Tarantool, "GET", "/get?token=t", &[], false),
+            (
+                Dialect::Tarantool,
+                "POST",
+                "/get?token=t",
+                &[("content-length", "0")],
+                false,
+            ),
+            (Dialect::Tarantool, "GET", "/get?token=t&ip=1", &[], true),
+            (
+                Dialect::Tarantool,
+                "GET",
+                "/get?token=t&%69%70=1",
+                &[],
+                true,
+            ),
+            (Dialect::Tarantool, "GET", "/get?token=t", &[form], true),
+            (
+                Dialect::Tarantool,
+                "GET",
+                "/get?token=t",
+                &[("transfer-encoding", "chunked")],
+                true,
+            ),
+            (
+                Dialect::Tarantool,
+                "HEAD",
+                "/get?token=t&ip=1",
+                &[form],
+                false,
+            ),
+            (Dialect::Tarantool, "GET", "/new?user_id=1&ip=1", &[], true),
+            (Dialect::Tarantool, "GET", "/d%65l?token=t", &[], true),
+            (Dialect::Tarantool, "HEAD", "/del?token=t", &[], false),
+            (Dialect::Tarantool, "POST", "/user?id=1", &[form], false),
+            (Dialect::Tarantool, "GET", "/nope", &[form], false),
+        ] {
+            let found = may_change(dialect, method, target, fields);
+            assert_eq!(found, expected, "{method} {target} {fields:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use memchr::memmem;
 
-use crate::engine::{Engine, Located};
+use crate::engine::{Ahead, Engine, Located};
 use crate::net::http::dialect::Dialect;
 
 /// Requests looked at ahead.
@@ -18,7 +18,7 @@ const WORTHWHILE_BYTES: usize = 64;
 
 /// The sessions that requests of the present buffer will read.
 #[derive(Default)]
-pub(super) struct Foresight {
+pub(in crate::net) struct Foresight {
     /// Where each request begins, and its session; in the order of the buffer.
     ahead: VecDeque<(usize, Located)>,
     /// Everything before this place has been looked at.
@@ -90,7 +90,10 @@ impl Foresight {
         }
         self.looked_to = at.max(from + 1);
         if self.ahead.len() > 1 {
-            engine.warm(self.ahead.iter().map(|(_, located)| located));
+            engine.warm(
+                self.ahead.iter().map(|(_, located)| located),
+                Ahead::Replies,
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ pub struct Response<'o> {
     minor_version: u8,
     head_only: bool,
     close: bool,
+    retry: bool,
     status: u16,
 }
 
@@ -32,6 +33,7 @@ impl<'o> Response<'o> {
             minor_version,
             head_only: false,
             close,
+            retry: false,
             status: 0,
         }
     }
@@ -39,6 +41,11 @@ impl<'o> Response<'o> {
     /// Leaves the body out, but not its length: the answer to a HEAD.
     pub fn set_head_only(&mut self, head_only: bool) {
         self.head_only = head_only;
+    }
+
+    /// Says that the same request may be answered otherwise in a second.
+    pub fn ask_to_retry(&mut self) {
+        self.retry = true;
     }
 
     /// Ends the connection with this reply.
@@ -79,6 +86,9 @@ impl<'o> Response<'o> {
             out.extend_from_slice(b"\r\n");
         }
         self.date.write_field(out);
+        if self.retry {
+            out.extend_from_slice(b"Retry-After: 1\r\n");
+        }
         if self.close {
             out.extend_from_slice(b"Connection: close\r\n");
         } else if self.minor_version == 0 {

@@ -1,7 +1,7 @@
 //! Lists and kills of many sessions, in slices: the first at once, the others in later turns.
 
 use crate::clock::Millis;
-use crate::engine::{ListCursor, ListProgress, Position, Scope};
+use crate::engine::{ListCursor, ListProgress, Position, Refusal, Scope};
 use crate::limits;
 use crate::model::AppName;
 use crate::net::http::dialect::{Context, Handled, SlicedWork};
@@ -131,27 +131,31 @@ impl KillUser {
         }
     }
 
-    fn kill_slice(&mut self, cx: &Context<'_>) -> ListProgress {
+    fn kill_slice(&mut self, cx: &Context<'_>) -> Result<ListProgress, Refusal> {
         let Ok(app) = AppName::new(&self.app) else {
-            return ListProgress::Done;
+            return Ok(ListProgress::Done);
         };
         let scope = Scope::User(&self.user);
-        let (progress, killed) = cx
-            .engine
-            .remove_matching(cx.now, app, scope, &mut self.cursor);
+        let (progress, killed) =
+            cx.engine
+                .remove_matching(cx.now, app, scope, None, &mut self.cursor)?;
         self.killed += killed.answer;
         self.wait_for = self.wait_for.max(killed.wait_for);
-        progress
+        Ok(progress)
     }
 }
 
 impl SlicedWork for KillUser {
     fn slice(&mut self, cx: &Context<'_>, reply: &mut Response<'_>) -> Option<Option<Position>> {
         match self.kill_slice(cx) {
-            ListProgress::More => None,
-            ListProgress::Done => {
+            Ok(ListProgress::More) => None,
+            Ok(ListProgress::Done) => {
                 reply::number("kill", self.killed, reply);
                 Some(self.wait_for)
+            }
+            Err(refusal) => {
+                reply::problem(&Problem::from(refusal), reply);
+                Some(None)
             }
         }
     }

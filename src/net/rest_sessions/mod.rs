@@ -204,7 +204,7 @@ fn kill(call: &Call<'_, '_>, reply: &mut Response<'_>) -> Result<Handled, Proble
     let removed = call
         .cx
         .engine
-        .remove(call.cx.now, app, Key::Token(token), |_| ());
+        .remove(call.cx.now, app, Key::Token(token), |_| ())?;
     reply::number("kill", u64::from(removed.answer.is_some()), reply);
     Ok(Handled::Done(removed.wait_for))
 }
@@ -217,7 +217,7 @@ fn killsoid(call: &Call<'_, '_>, reply: &mut Response<'_>) -> Result<Handled, Pr
 
 fn killall(call: &Call<'_, '_>, reply: &mut Response<'_>) -> Result<Handled, Problem> {
     let app = parameters::app(call.app)?;
-    let removed = call.cx.engine.remove_app(call.cx.now, app);
+    let removed = call.cx.engine.remove_app(call.cx.now, app)?;
     reply::number("kill", removed.answer, reply);
     Ok(Handled::Done(removed.wait_for))
 }

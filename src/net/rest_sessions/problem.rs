@@ -46,12 +46,15 @@ impl From<Refusal> for Problem {
             Refusal::BadName => Self::Format("id"),
             Refusal::Gone
             | Refusal::Exists
+            | Refusal::Rotated
             | Refusal::VersionDiffers
             | Refusal::UserDiffers
             | Refusal::NotAnObject
             | Refusal::DataTooLarge
             | Refusal::TooManyApps
-            | Refusal::MemoryFull => Self::Refused(refusal),
+            | Refusal::MemoryFull
+            | Refusal::LogFailed
+            | Refusal::DiskFull => Self::Refused(refusal),
         }
     }
 }
@@ -72,9 +75,13 @@ impl Problem {
             | Self::Nested(_)
             | Self::Merge(_) => 500,
             Self::Refused(refusal) => match refusal {
-                Refusal::TooManyApps | Refusal::MemoryFull => 503,
+                Refusal::TooManyApps
+                | Refusal::MemoryFull
+                | Refusal::LogFailed
+                | Refusal::DiskFull => 503,
                 Refusal::Gone
                 | Refusal::Exists
+                | Refusal::Rotated
                 | Refusal::VersionDiffers
                 | Refusal::UserDiffers
                 | Refusal::NotAnObject
@@ -94,9 +101,10 @@ impl Problem {
             Self::Body(BodyProblem::TooLarge) => "bodyTooLarge",
             Self::NoIp => "missingParameter",
             Self::Format(_) => "invalidFormat",
-            Self::Refused(Refusal::TooManyApps | Refusal::MemoryFull) | Self::ListTooLarge => {
-                "unavailable"
-            }
+            Self::Refused(
+                Refusal::TooManyApps | Refusal::MemoryFull | Refusal::LogFailed | Refusal::DiskFull,
+            )
+            | Self::ListTooLarge => "unavailable",
             Self::Seconds
             | Self::NotAnObject
             | Self::NoMember
@@ -200,6 +208,11 @@ mod tests {
             let (status, body) = text(&Problem::from(refusal));
             assert_eq!(status, 503);
             assert!(body.starts_with(r#"{"name":"unavailable","message":"the server holds"#));
+        }
+        for refusal in [Refusal::LogFailed, Refusal::DiskFull] {
+            let (status, body) = text(&Problem::from(refusal));
+            assert_eq!(status, 503);
+            assert!(body.starts_with(r#"{"name":"unavailable","message":"the "#));
         }
         assert_eq!(Problem::from(Refusal::BadName), Problem::Format("id"));
     }

@@ -17,6 +17,9 @@ pub(super) fn send(reply: &mut Response<'_>) {
 pub(super) fn problem(problem: &Problem, reply: &mut Response<'_>) {
     reply.body().clear();
     problem.write(reply.body());
+    if problem.status() == 503 && *problem != Problem::ListTooLarge {
+        reply.ask_to_retry();
+    }
     reply.send(problem.status(), &JSON);
 }
 

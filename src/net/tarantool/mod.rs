@@ -37,6 +37,33 @@ pub fn body_rule(head: &Head<'_>) -> BodyRule {
     }
 }
 
+/// Whether a request may change more than the activity of a session, as far as its head tells. All
+/// methods do the same here, so path, query and body have to tell.
+#[must_use]
+pub fn may_change(head: &Head<'_>) -> bool {
+    let Route::Known(path) = route(head.path) else {
+        return false;
+    };
+    match (path.intent(head.method), path) {
+        (Intent::Answer(Read::Peek) | Intent::Describe | Intent::Refuse, _)
+        | (_, Path::User | Path::Ip) => false,
+        (_, Path::New | Path::Delete) => true,
+        (_, Path::Get) => {
+            let has_body = head.fields.iter().any(|field| {
+                let name = field.name;
+                name.eq_ignore_ascii_case("transfer-encoding")
+                    || (name.eq_ignore_ascii_case("content-length") && field.value != b"0")
+            });
+            // An escape may spell the name of a parameter.
+            has_body || head.query.contains(&b'%') || names_ip(head.query)
+        }
+    }
+}
+
+fn names_ip(query: &[u8]) -> bool {
+    query.windows(2).any(|pair| pair == b"ip")
+}
+
 /// Answers a request.
 pub fn handle(cx: &Context<'_>, request: &Request<'_>, reply: &mut Response<'_>) -> Handled {
     match route(request.head.path) {

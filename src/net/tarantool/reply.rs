@@ -61,7 +61,10 @@ impl Problem {
             Refusal::BadName => return Self::IP,
             Refusal::DataTooLarge => (413, "extra_too_large"),
             Refusal::TooManyApps | Refusal::MemoryFull => (503, "server_full"),
+            Refusal::LogFailed => (503, "log_failed"),
+            Refusal::DiskFull => (503, "disk_full"),
             Refusal::Exists
+            | Refusal::Rotated
             | Refusal::VersionDiffers
             | Refusal::UserDiffers
             | Refusal::NotAnObject => (500, "internal_error"),
@@ -94,6 +97,9 @@ impl Problem {
     }
 
     fn send_with(&self, reply: &mut Response<'_>, fields: &[&str]) {
+        if self.status == 503 && self != &Self::LIST_SIZE {
+            reply.ask_to_retry();
+        }
         let body = reply.body();
         body.clear();
         body.extend_from_slice(b"{\"status\":\"error\",\"message\":");
@@ -256,6 +262,13 @@ mod tests {
         for refusal in [Refusal::MemoryFull, Refusal::TooManyApps] {
             let problem = Problem::of_refusal(refusal);
             assert_eq!((problem.status, problem.code), (503, "server_full"));
+        }
+        for (refusal, code) in [
+            (Refusal::LogFailed, "log_failed"),
+            (Refusal::DiskFull, "disk_full"),
+        ] {
+            let problem = Problem::of_refusal(refusal);
+            assert_eq!((problem.status, problem.code), (503, code));
         }
         assert_eq!(Problem::of_refusal(Refusal::DataTooLarge).status, 413);
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::engine::{DataEdit, Edit, Key, NewSession, NewToken, Position, Read, Reply};
 use crate::limits;
-use crate::model::{AppName, ContentType, Life, SessionView, TokenStyle};
+use crate::model::{AppName, ContentType, Life, SessionView, TextChange, TokenStyle};
 use crate::net::http::dialect::{Context, Handled};
 use crate::net::http::response::Response;
 use crate::net::tarantool::extra::{Extra, shown};
@@ -143,7 +143,7 @@ fn edit(
 ) -> Handled {
     let edit = Edit {
         count_read: true,
-        ip,
+        ip: ip.map_or(TextChange::Keep, TextChange::Set),
         data: match &extra {
             Some(extra) => DataEdit::Replace(extra.content_type, &extra.text),
             None => DataEdit::Keep,
@@ -173,12 +173,15 @@ pub(super) fn delete(
         return refuse(&Problem::TOKEN, reply);
     };
     let body = reply.body();
-    let Reply { answer, wait_for } =
-        cx.engine
-            .remove(cx.now, AppName::TARANTOOL, Key::Token(&token), |view| {
-                write_session(view, &token, body);
-            });
-    finish(answer, wait_for, reply)
+    let removed = cx
+        .engine
+        .remove(cx.now, AppName::TARANTOOL, Key::Token(&token), |view| {
+            write_session(view, &token, body);
+        });
+    match removed {
+        Ok(Reply { answer, wait_for }) => finish(answer, wait_for, reply),
+        Err(refusal) => refuse(&Problem::of_refusal(refusal), reply),
+    }
 }
 
 /// The caller has shown the token, so it need not be unsealed.

@@ -19,6 +19,8 @@ pub(in crate::store) struct Bucket {
 struct Entries {
     chunks: Vec<Vec<u32>>,
     length: usize,
+    /// Entries from the first one on that have been harvested.
+    harvested: usize,
 }
 
 impl Bucket {
@@ -27,6 +29,7 @@ impl Bucket {
         let entries = Entries {
             chunks: Vec::new(),
             length: 0,
+            harvested: 0,
         };
         Self {
             first,
@@ -56,6 +59,12 @@ impl Bucket {
         locked(&self.entries).push(slot);
     }
 
+    /// Appends entries.
+    pub(super) fn extend(&self, slots: impl Iterator<Item = u32>) {
+        let mut entries = locked(&self.entries);
+        slots.for_each(|slot| entries.push(slot));
+    }
+
     /// Entries, valid or not.
     pub(in crate::store) fn len(&self) -> usize {
         locked(&self.entries).length
@@ -63,13 +72,20 @@ impl Bucket {
 
     /// Copies up to `limit` entries from position `from` on.
     pub(in crate::store) fn copy(&self, from: usize, limit: usize, out: &mut Vec<u32>) {
-        let entries = locked(&self.entries);
-        let chunk = entries
-            .chunks
-            .get(from / CHUNK)
-            .map_or(&[][..], Vec::as_slice);
-        let rest = chunk.get(from % CHUNK..).unwrap_or_default();
-        out.extend_from_slice(rest.get(..limit).unwrap_or(rest));
+        out.extend_from_slice(locked(&self.entries).slice(from, limit));
+    }
+
+    /// Takes up to `limit` entries that were not harvested before; none when there are none.
+    pub(in crate::store) fn take_harvest(&self, limit: usize) -> Vec<u32> {
+        let mut entries = locked(&self.entries);
+        let taken = entries.slice(entries.harvested, limit).to_vec();
+        entries.harvested += taken.len();
+        taken
+    }
+
+    /// Lets the next harvest take everything again.
+    pub(in crate::store) fn begin_harvest_anew(&self) {
+        locked(&self.entries).harvested = 0;
     }
 
     /// Bytes taken.
@@ -83,6 +99,13 @@ impl Bucket {
 }
 
 impl Entries {
+    /// Up to `limit` entries from position `from` on; none only at the end.
+    fn slice(&self, from: usize, limit: usize) -> &[u32] {
+        let chunk = self.chunks.get(from / CHUNK).map_or(&[][..], Vec::as_slice);
+        let rest = chunk.get(from % CHUNK..).unwrap_or_default();
+        rest.get(..limit).unwrap_or(rest)
+    }
+
     fn push(&mut self, slot: u32) {
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push(slot),

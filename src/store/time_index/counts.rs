@@ -33,10 +33,16 @@ struct Coarse {
 }
 
 impl Counts {
-    pub(in crate::store) fn new() -> Self {
+    /// Counts of a store that began in second `began`: nobody asks for single seconds and minutes
+    /// that had passed from the rings by then.
+    pub(in crate::store) fn new(began: u32) -> Self {
+        let ring = |length: usize, unit: u32| {
+            let reach = u32::try_from(length).unwrap_or(0);
+            Ring::new(length, (began / unit).saturating_sub(reach))
+        };
         Self {
-            seconds: Ring::new(SECONDS),
-            minutes: Ring::new(MINUTES),
+            seconds: ring(SECONDS, 1),
+            minutes: ring(MINUTES, 60),
             coarse: Mutex::default(),
             total: AtomicI64::new(0),
         }
@@ -46,6 +52,25 @@ impl Counts {
     pub(in crate::store) fn add(&self, second: u32) {
         self.total.fetch_add(1, Relaxed);
         self.change(second, 1);
+    }
+
+    /// Members more, last active in these seconds, which come in order.
+    pub(in crate::store) fn add_all(&self, seconds: impl Iterator<Item = u32>) {
+        let (mut second, mut minute, mut hour) = (Run::default(), Run::default(), Run::default());
+        let in_second = |number, count| self.seconds.change(number, count);
+        let in_minute = |number, count| self.minutes.change(number, count);
+        let in_hour = |number, count| locked(&self.coarse).change(number * HOUR, count);
+        let mut total = 0;
+        for active in seconds {
+            total += 1;
+            second.count(active, in_second);
+            minute.count(active / 60, in_minute);
+            hour.count(active / HOUR, in_hour);
+        }
+        second.end(in_second);
+        minute.end(in_minute);
+        hour.end(in_hour);
+        self.total.fetch_add(total, Relaxed);
     }
 
     /// One member less, last active in `second`.
@@ -135,6 +160,29 @@ impl Coarse {
     }
 }
 
+/// Equal numbers in a row.
+#[derive(Default)]
+struct Run {
+    number: u32,
+    count: i64,
+}
+
+impl Run {
+    /// Counts `number`; tells `each` of the run that ends with it.
+    fn count(&mut self, number: u32, each: impl FnOnce(u32, i64)) {
+        if number != self.number {
+            std::mem::replace(self, Self { number, count: 0 }).end(each);
+        }
+        self.count += 1;
+    }
+
+    fn end(self, each: impl FnOnce(u32, i64)) {
+        if self.count > 0 {
+            each(self.number, self.count);
+        }
+    }
+}
+
 fn clamp(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
@@ -144,14 +192,17 @@ fn clamp(count: i64) -> u64 {
 struct Ring {
     /// Made on first use: most apps of a server with many are active in few of their seconds.
     pages: Box<[OnceLock<Box<Page>>]>,
+    /// Numbers below are not counted.
+    floor: u32,
 }
 
 type Page = [AtomicU64; PAGE];
 
 impl Ring {
-    fn new(length: usize) -> Self {
+    fn new(length: usize, floor: u32) -> Self {
         Self {
             pages: (0..length / PAGE).map(|_| OnceLock::new()).collect(),
+            floor,
         }
     }
 
@@ -166,7 +217,7 @@ impl Ring {
     /// Adds to the cell of `number`. A cell that stands for an earlier number begins anew; one that
     /// stands for a later number has passed this one, which nobody asks for any more.
     fn change(&self, number: u32, by: i64) {
-        let Some(page) = self.page(number) else {
+        let Some(page) = self.page(number).filter(|_| number >= self.floor) else {
             return;
         };
         let page = page.get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE]));
@@ -233,7 +284,7 @@ mod tests {
 
     #[test]
     fn sums_agree_with_a_list_over_months() {
-        let counts = Counts::new();
+        let counts = Counts::new(0);
         let mut twin = Twin(Vec::new());
         let mut state = 88_172_645_463_325_252u64;
         let mut next = |below: u64| {
@@ -290,7 +341,7 @@ mod tests {
 
     #[test]
     fn decrement_before_its_increment_leaves_no_trace() {
-        let counts = Counts::new();
+        let counts = Counts::new(0);
         counts.add(100);
         // Two racing moves 100 -> 101 and 101 -> 102, the second one first.
         counts.shift(101, 102);

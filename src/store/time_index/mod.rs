@@ -17,6 +17,7 @@ use crossbeam_skiplist::SkipMap;
 pub(super) use bucket::Bucket;
 pub(super) use counts::Counts;
 pub(super) use upkeep::Upkeep;
+use upkeep::width_of;
 
 use crate::store::{locked, read_locked, write_locked};
 
@@ -32,6 +33,9 @@ pub(super) struct TimeIndex {
     /// Written while buckets are replaced, read while they are listed, so that a lister never sees
     /// the moment between.
     layout: RwLock<()>,
+    /// The second in which the store began: what is appended for times long before goes into buckets
+    /// as wide as upkeep would have made them by then.
+    began: u32,
     /// The state of the upkeep. Taken before any other lock of the store, by sweeps only.
     pub(super) upkeep: Mutex<Upkeep>,
     /// Sessions by the second of their last activity.
@@ -41,24 +45,35 @@ pub(super) struct TimeIndex {
 }
 
 impl TimeIndex {
-    pub(super) fn new() -> Self {
+    /// An empty index of a store that began in second `began`.
+    pub(super) fn new(began: u32) -> Self {
         Self {
             buckets: SkipMap::new(),
             newest: Mutex::new(Arc::new(Bucket::new(u32::MAX, 1))),
             layout: RwLock::new(()),
+            began,
             upkeep: Mutex::default(),
-            sessions: Counts::new(),
-            users: Counts::new(),
+            sessions: Counts::new(began),
+            users: Counts::new(began),
         }
     }
 
     /// Appends an entry for `slot` to the bucket that covers `second`.
     pub(super) fn append(&self, second: u32, slot: u32) {
+        self.append_all(std::iter::once((second, slot)));
+    }
+
+    /// Appends entries, seconds with slots, which come in the order of their seconds.
+    pub(super) fn append_all(&self, entries: impl Iterator<Item = (u32, u32)>) {
         let mut newest = locked(&self.newest);
-        if newest.first_second() != second {
-            *newest = self.bucket_of(second);
+        let mut entries = entries.peekable();
+        while let Some((second, _)) = entries.peek() {
+            if !newest.covers(*second) {
+                *newest = self.bucket_of(*second);
+            }
+            let covered = std::iter::from_fn(|| entries.next_if(|(s, _)| newest.covers(*s)));
+            newest.extend(covered.map(|(_, slot)| slot));
         }
-        newest.append(slot);
     }
 
     /// The buckets that may hold sessions last active at or after `since`, newest first.
@@ -98,9 +113,11 @@ impl TimeIndex {
         {
             return Arc::clone(entry.value());
         }
+        let seconds = width_of(second, self.began);
+        let first = second / seconds * seconds;
         let made = self
             .buckets
-            .get_or_insert_with(second, || Arc::new(Bucket::new(second, 1)));
+            .get_or_insert_with(first, || Arc::new(Bucket::new(first, seconds)));
         Arc::clone(made.value())
     }
 

@@ -13,6 +13,18 @@ const SLACK: u64 = 64;
 /// Entries copied out of a bucket at a time.
 const SLICE: usize = crate::limits::ENTRIES_PER_HOLD;
 
+/// The seconds that the bucket of `second` covers by `now`: see [`Job::for_bucket`].
+pub(super) fn width_of(second: u32, now: u32) -> u32 {
+    let is_old = |wider: u32, age| (second / wider * wider).saturating_add(wider + age) <= now;
+    if is_old(3_600, MINUTE_SECONDS) {
+        3_600
+    } else if is_old(60, FINE_SECONDS) {
+        60
+    } else {
+        1
+    }
+}
+
 /// The upkeep of one index, in slices.
 #[derive(Default)]
 pub(in crate::store) struct Upkeep {

@@ -94,6 +94,13 @@ impl Wheel {
         self.elapsed
     }
 
+    /// Lets an empty wheel go on from `second`, if that is later.
+    pub(super) fn start_at(&mut self, second: u32) {
+        if self.length == 0 {
+            self.elapsed = self.elapsed.max(second);
+        }
+    }
+
     /// Files `slot` under `due` and answers the second it is really filed under: the next one if
     /// `due` has passed, the farthest that the wheel reaches if `due` lies beyond.
     pub(super) fn file(&mut self, links: &mut Links, slot: u32, due: u32) -> u32 {
