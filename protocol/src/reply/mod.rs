@@ -119,6 +119,12 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// Why the server closes the connection, where no request is the cause.
+    #[must_use]
+    pub const fn notice(code: ErrorCode, message: &'a str) -> Self {
+        Self::refusal(0, NOTICE, code, message).with_flags(ReplyFlags::CLOSING)
+    }
+
     /// The same refusal, naming the version that the session has.
     #[must_use]
     pub const fn naming_version(mut self, version: u64) -> Self {

@@ -14,7 +14,7 @@ mod replies;
 mod requests;
 
 use cloakroom_protocol::{
-    Call, Cut, DecodeError, ErrorCode, Frame, Header, Opcode, Reply, cut, limits,
+    Call, Cut, DecodeError, ErrorCode, Frame, Header, NOTICE, Opcode, Reply, cut, limits,
 };
 use file::{Vector, vectors};
 
@@ -160,7 +160,11 @@ fn flags_of_error_replies_are_those_of_their_errors() {
             continue;
         };
         let reply = Reply::decode(&whole(&vector)).unwrap();
-        let made = Reply::refusal(reply.id, reply.opcode, code, "");
+        let made = if reply.opcode == NOTICE {
+            Reply::notice(code, "")
+        } else {
+            Reply::refusal(reply.id, reply.opcode, code, "")
+        };
         assert_eq!(made.flags, reply.flags, "{}", vector.name);
     }
 }

@@ -1,7 +1,7 @@
 //! What goes wrong is told, and told apart.
 
 use cloakroom_client::{Client, ConnectError, Error, ErrorCode};
-use cloakroom_protocol::{Answer, NOTICE, Opcode, Reply};
+use cloakroom_protocol::{Answer, Opcode, Reply};
 
 use crate::peer::{Peer, RECEIPT, SESSION, Visit, WELCOME};
 
@@ -114,7 +114,7 @@ async fn notice_tells_why_the_server_goes() {
     let (client, mut visit) = pair("timeout=10s").await;
     let serve = async {
         visit.request().await;
-        let notice = Reply::refusal(0, NOTICE, ErrorCode::Stopping, "");
+        let notice = Reply::notice(ErrorCode::Busy, "");
         visit.send(&notice).await;
         visit.next().await;
     };
@@ -123,7 +123,7 @@ async fn notice_tells_why_the_server_goes() {
     let ConnectError::Refused(refusal) = cause_of(&error) else {
         panic!("{error:?}")
     };
-    assert_eq!(refusal.code(), Some(ErrorCode::Stopping));
+    assert_eq!(refusal.code(), Some(ErrorCode::Busy));
 }
 
 #[tokio::test]
