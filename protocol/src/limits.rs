@@ -55,5 +55,5 @@ const _: () = assert!(
 );
 const _: () = assert!(TOKEN_BYTES <= 255 && APP_BYTES <= 255 && PEER_NAME_BYTES <= 255);
 const _: () = assert!(PING_BYTES <= 255 && ACCESS_KEY_BYTES < 0xffff);
-const _: () = assert!(USER_BYTES < 0xffff && IP_BYTES < 0xffff && MESSAGE_BYTES < 0xffff);
+const _: () = assert!(USER_BYTES < 0xffff && IP_BYTES < 0xffff && MESSAGE_BYTES <= 255);
 const _: () = assert!(PAYLOAD_BYTES < 1 << 31);

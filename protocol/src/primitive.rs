@@ -23,13 +23,18 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    /// The next `N` bytes, where they stand.
+    pub(crate) fn chunk<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let (taken, rest) = self
             .rest
             .split_first_chunk::<N>()
             .ok_or(DecodeError::Short)?;
         self.rest = rest;
-        Ok(*taken)
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        self.chunk().copied()
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {

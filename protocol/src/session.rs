@@ -139,25 +139,37 @@ impl<'a> Session<'a> {
         SESSION_FIXED_BYTES + self.user.len() + self.ip.len() + self.data.0.len()
     }
 
+    #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let mut session = Self {
-            receipt: Receipt::decode(reader)?,
-            created: reader.u64()?,
-            last_active: reader.u64()?,
-            idle: reader.u64()?,
-            until: reader.u64()?,
-            reads: reader.u64()?,
-            writes: reader.u64()?,
-            ..Self::default()
+        let fixed: &[u8; SESSION_FIXED_BYTES] = reader.chunk()?;
+        let (numbers, bytes) = fixed.as_chunks::<8>();
+        let (&[n0, n1, n2, n3, n4, n5, n6, n7, n8, lengths], &[content_type, attributes]) =
+            (numbers, bytes)
+        else {
+            return Err(DecodeError::Short);
         };
-        let data = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
-        let (user, ip) = (reader.u16()?, reader.u16()?);
-        session.content_type = ContentType(reader.u8()?);
-        session.attributes = Attributes(reader.u8()?);
-        session.user = text(reader.bytes(usize::from(user))?).ok_or(DecodeError::BadUser)?;
-        session.ip = text(reader.bytes(usize::from(ip))?).ok_or(DecodeError::BadIp)?;
-        session.data = Data(reader.bytes(data)?);
-        Ok(session)
+        let [d0, d1, d2, d3, u0, u1, i0, i1] = lengths;
+        let data = usize::try_from(u32::from_le_bytes([d0, d1, d2, d3])).unwrap_or(usize::MAX);
+        let user = reader.bytes(usize::from(u16::from_le_bytes([u0, u1])))?;
+        let ip = reader.bytes(usize::from(u16::from_le_bytes([i0, i1])))?;
+        Ok(Self {
+            receipt: Receipt {
+                handle: u64::from_le_bytes(n0),
+                version: u64::from_le_bytes(n1),
+                deadline: u64::from_le_bytes(n2),
+            },
+            created: u64::from_le_bytes(n3),
+            last_active: u64::from_le_bytes(n4),
+            idle: u64::from_le_bytes(n5),
+            until: u64::from_le_bytes(n6),
+            reads: u64::from_le_bytes(n7),
+            writes: u64::from_le_bytes(n8),
+            content_type: ContentType(content_type),
+            attributes: Attributes(attributes),
+            user: text(user).ok_or(DecodeError::BadUser)?,
+            ip: text(ip).ok_or(DecodeError::BadIp)?,
+            data: Data(reader.bytes(data)?),
+        })
     }
 
     /// Appends the session as a reply has it. Texts and data are within their bounds.

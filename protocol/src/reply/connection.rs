@@ -50,7 +50,7 @@ impl<'a> Welcome<'a> {
         put_u32(out, self.max_grace);
         put_u64(out, self.now);
         put_u64(out, self.run);
-        let end = self.server.floor_char_boundary(limits::PEER_NAME_BYTES);
+        let end = self.server.floor_char_boundary(usize::from(u8::MAX));
         put_counted(out, self.server.get(..end).unwrap_or_default().as_bytes());
     }
 }

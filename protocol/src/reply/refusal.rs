@@ -2,7 +2,7 @@
 
 use crate::error::{Class, DecodeError, ErrorCode};
 use crate::limits;
-use crate::primitive::{Reader, length_u16, put_u16, put_u64};
+use crate::primitive::{Reader, put_counted, put_u64};
 use crate::session::text;
 
 /// Why nothing was done.
@@ -31,8 +31,7 @@ impl<'a> Refusal<'a> {
 
     pub(super) fn decode(status: u16, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let version = reader.u64()?;
-        let length = reader.u16()?;
-        let message = text(reader.bytes(usize::from(length))?);
+        let message = text(reader.counted()?);
         Ok(Self {
             status,
             version,
@@ -41,10 +40,31 @@ impl<'a> Refusal<'a> {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        // A sentence that is too long loses its end, not the error that it explains.
         let end = self.message.floor_char_boundary(limits::MESSAGE_BYTES);
         let message = self.message.get(..end).unwrap_or_default();
         put_u64(out, self.version);
-        put_u16(out, length_u16(message.len()));
-        out.extend_from_slice(message.as_bytes());
+        put_counted(out, message.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+    use crate::primitive::Reader;
+
+    #[test]
+    fn message_that_is_too_long_loses_its_end_between_two_characters() {
+        let message = format!("{}\u{e4}\u{e4}", "m".repeat(254));
+        let refusal = Refusal {
+            status: 0x0201,
+            version: 7,
+            message: &message,
+        };
+        let mut bytes = Vec::new();
+        refusal.encode(&mut bytes);
+        let read = Refusal::decode(0x0201, &mut Reader::new(&bytes)).unwrap();
+        assert_eq!(read.message, "m".repeat(254));
+        assert_eq!((read.status, read.version), (0x0201, 7));
     }
 }
