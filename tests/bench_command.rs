@@ -12,7 +12,7 @@ mod running;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
-use cloakroom::config::DialectName;
+use cloakroom::config::{Address, Config, DialectName, HttpListen};
 
 use fake_sessions::Bug;
 use load::Ran;
@@ -20,6 +20,20 @@ use running::Running;
 
 fn run(address: SocketAddr, line: &str) -> Ran {
     load::run(&format!("--url http://{address} {line}"))
+}
+
+/// This server; `back_session_seconds` is what `SESSION_EXP_SEC` would say.
+fn own_server(dialect: DialectName, back_session_seconds: Option<i64>) -> Running {
+    Running::serve(Config {
+        http: vec![HttpListen {
+            dialect: Some(dialect),
+            address: Address::Inet("127.0.0.1:0".to_owned()),
+            allow: Vec::new(),
+        }],
+        back_session_seconds,
+        threads: Some(1),
+        ..Config::default()
+    })
 }
 
 /// A run of a few thousand requests on four connections, two threads.
@@ -276,7 +290,7 @@ fn own_server_passes_verification_in_every_dialect() {
         (DialectName::Tarantool, "tarantool", "--preload 20"),
         (DialectName::BackSession, "back-session", "--preload 20"),
     ] {
-        let server = Running::start(dialect, None);
+        let server = own_server(dialect, None);
         let common = "-w mixed --verify -c 8 -t 2 -P 4 --warm-up 0 -n 20000 --json";
         let ran = run(server.address, &format!("{common} --dialect {name} {line}"));
         let report = ran.json();
@@ -288,7 +302,7 @@ fn own_server_passes_verification_in_every_dialect() {
 
 #[test]
 fn own_server_ends_sessions_at_their_deadline_and_not_before() {
-    let server = Running::start(DialectName::BackSession, Some(1));
+    let server = own_server(DialectName::BackSession, Some(1));
     let line = "--dialect back-session -w get --verify --ttl 1 -c 4 --preload 100 --warm-up 0 \
                 -d 200ms --json";
     let ran = run(server.address, line);
@@ -297,7 +311,7 @@ fn own_server_ends_sessions_at_their_deadline_and_not_before() {
 
 #[test]
 fn numbers_of_100000_reads_of_one_session_are_distinct_and_consecutive() {
-    let server = Running::start(DialectName::RestSessions, None);
+    let server = own_server(DialectName::RestSessions, None);
     let line = "-w get --verify -c 8 -P 4 --preload 1 --warm-up 0 -n 100000 --json";
     let ran = run(server.address, line);
     let report = ran.json();

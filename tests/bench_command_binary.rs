@@ -7,11 +7,15 @@
 
 mod fake_cloakroom;
 mod load;
+mod running;
 
 use std::process::ExitCode;
 
+use cloakroom::config::{Address, BinaryListen, Config};
+
 use fake_cloakroom::Bug;
 use load::{Ran, run};
+use running::Running;
 
 const EVERYTHING: &str = "-w mixed --mix get=6,touch=1,set=4,create=2,rotate=2,kill=1";
 
@@ -116,4 +120,54 @@ fn refused_greetings_and_creates_end_the_run_with_status_3_and_their_reason() {
     let ran = run_small(Bug::Full, "");
     assert_eq!(ran.code, ExitCode::from(3));
     assert!(ran.complaint.contains("MEMORY_FULL"), "{}", ran.complaint);
+}
+
+fn own_server() -> Running {
+    Running::serve(Config {
+        listen: vec![BinaryListen {
+            address: Address::Inet("127.0.0.1:0".to_owned()),
+            allow: Vec::new(),
+        }],
+        threads: Some(1),
+        ..Config::default()
+    })
+}
+
+#[test]
+fn own_server_serves_every_workload() {
+    let server = own_server();
+    for workload in [
+        "-w create",
+        "-w get",
+        "-w touch",
+        "-w set",
+        "-w list -n 20",
+        "-w login-storm",
+        "-w ping",
+        EVERYTHING,
+    ] {
+        let common = "-c 4 -t 2 -P 8 --preload 3000 --warm-up 0 -n 4000 --json";
+        let url = format!("--target cloakroom --url {}", server.address);
+        let ran = run(&format!("{url} {common} {workload}"));
+        let report = ran.json();
+        assert_eq!(ran.code, ExitCode::SUCCESS, "{workload}: {report}");
+        assert_eq!(report["errors"], 0, "{workload}: {report}");
+    }
+}
+
+#[test]
+fn own_server_passes_verification_with_rotations_and_conditional_writes() {
+    for line in [
+        "--preload 20 -P 8",
+        "--preload 2000",
+        "--preload 50 --ttl 1 -P 4 -n 2000",
+    ] {
+        let server = own_server();
+        let common = "-c 8 -t 2 --warm-up 0 -n 20000 --json --verify";
+        let url = format!("--target cloakroom --url {}", server.address);
+        let ran = run(&format!("{url} {common} {EVERYTHING} {line}"));
+        let report = ran.json();
+        assert_eq!(ran.code, ExitCode::SUCCESS, "{line}: {report}");
+        assert_eq!(report["verification"]["unanswered"], 0, "{line}: {report}");
+    }
 }

@@ -28,7 +28,7 @@ pub use request::{
     Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,
     Refusal, Reply, Scope, Swept,
 };
-pub use rotate::Rotated;
+pub use rotate::{Rotate, Rotated};
 pub use snapshot::{Saving, SavingStep};
 
 pub use crate::log::{Unavailable, Weight};

@@ -10,7 +10,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use super::{Ahead, Engine};
+use super::Engine;
 use crate::clock::Millis;
 use crate::log::block::Block;
 use crate::log::reader::Damage;

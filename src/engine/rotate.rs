@@ -9,6 +9,17 @@ use crate::model::session::version;
 use crate::model::{AppName, Change, ContentType, Handle, Life, Tag, TextChange, Token};
 use crate::store::{App, Applied, Lookup};
 
+/// How a session gets another id.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotate<'a> {
+    /// The new one.
+    pub token: NewToken<'a>,
+    /// Whose session it is from then on.
+    pub user: TextChange<'a>,
+    /// Milliseconds in which the old id still answers.
+    pub grace: u64,
+}
+
 /// A session under its new id.
 #[derive(Clone, Debug)]
 pub struct Rotated {
@@ -34,8 +45,8 @@ struct Rotation<'r> {
 }
 
 impl Engine {
-    /// Gives a living session another id, and where `user` says so another user; that is activity.
-    /// Everything else stays, the version too unless the user changes. The old id answers for `grace` more
+    /// Gives a living session another id, and where `rotate` says so another user; that is activity.
+    /// Everything else stays, the version too unless the user changes. The old id answers for the grace of some
     /// milliseconds, as the same session, and then no more.
     ///
     /// # Errors
@@ -46,10 +57,9 @@ impl Engine {
         now: Millis,
         app: AppName<'_>,
         key: Key<'_>,
-        token: NewToken<'_>,
-        user: TextChange<'_>,
-        grace: u64,
+        rotate: &Rotate<'_>,
     ) -> Result<Reply<Rotated>, Refusal> {
+        let &Rotate { token, user, grace } = rotate;
         if user
             .text()
             .is_some_and(|user| !(1..=limits::USER_BYTES).contains(&user.len()))

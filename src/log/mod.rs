@@ -137,6 +137,7 @@ impl Log {
             replayed: recovered.bytes,
             segment: recovered.next_segment,
             snapshot: recovered.snapshot.unwrap_or(0),
+            snapshot_created: recovered.snapshot_created,
         };
         let shared = Arc::new(Shared::new(around, queue, background, &start));
         let writer = Writer::new(Arc::clone(&shared), config, tail, publish);

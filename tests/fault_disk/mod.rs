@@ -36,6 +36,7 @@ pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use medium::CutRules;
 
 use fault::Call;
+use inode::Inode;
 use medium::Medium;
 use names::FileId;
 
@@ -169,6 +170,15 @@ impl FaultDisk {
         let state = self.state();
         let id = state.medium.names.seen().get(name)?;
         Some(state.medium.file(*id).seen().to_vec())
+    }
+
+    /// Alters what the medium holds of a file, as a failing medium does.
+    pub(crate) fn alter(&self, name: &str, alter: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = self.bytes(name).unwrap();
+        alter(&mut bytes);
+        let state = &mut *self.state();
+        let id = state.medium.names.seen()[name];
+        *state.medium.file_mut(id) = Inode::durable(bytes);
     }
 
     /// Does one call: counts it, notes the cuts around it, and tells it whether it is to fail.

@@ -1,7 +1,9 @@
 //! The verbs on one session: create, read, edit, remove.
 
 use cloakroom::clock::Millis;
-use cloakroom::engine::{DataEdit, Edit, Key, LifeEdit, NewSession, NewToken, Read, Refusal};
+use cloakroom::engine::{
+    DataEdit, Edit, Key, LifeEdit, NewSession, NewToken, Read, Refusal, Rotate,
+};
 use cloakroom::model::json::merge::{MemberOrder, Patch};
 use cloakroom::model::{ContentType, Life, TextChange, TokenStyle};
 
@@ -236,9 +238,12 @@ impl Driver {
         let (now, user) = (at(self.now), self.user());
         let user = self.text_change(user.as_deref());
         let key = Key::Token(&token);
-        let rotated = self
-            .engine
-            .rotate(now, Self::name(app), key, new, user, grace);
+        let rotate = Rotate {
+            token: new,
+            user,
+            grace,
+        };
+        let rotated = self.engine.rotate(now, Self::name(app), key, &rotate);
         let Some(found) = self.twin.find(app, &token, self.now) else {
             assert_eq!(rotated.err(), Some(Refusal::Gone));
             return;

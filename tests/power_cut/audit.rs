@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use cloakroom::clock::Millis;
 use cloakroom::log::Durability;
+use cloakroom::log::name::FileName;
 
 use crate::chronicle::{Beyond, Chronicle, Name, State};
 use crate::fault_disk::{AllChoices, Choice, Cut, CutRules, Dice, FaultDisk};
@@ -63,6 +64,7 @@ impl Expectation<'_> {
             "R1: {floor} was safe, the log ends at {last}"
         );
         let sessions = process.sessions();
+        assert_torn_tail_is_kept(disk, &process);
         self.compare(&process, &sessions, last);
         assert_eq!(process.engine.check_invariants(), Ok(()), "R5");
         Found {
@@ -97,6 +99,17 @@ impl Expectation<'_> {
             );
         }
         assert_eq!(known, sessions.len(), "R7: a session that never was");
+        let is_whole = self.chronicle.no_end_is_half(last, sessions, self.now.0);
+        assert!(is_whole, "half of the sessions of an app are gone");
+    }
+}
+
+/// What is cut off the log is not thrown away.
+fn assert_torn_tail_is_kept(disk: &FaultDisk, process: &Process) {
+    if let Some(torn) = process.recovered.torn {
+        let segment = disk.bytes(&FileName::Segment(torn.number).text());
+        let kept = disk.bytes(&FileName::Torn(torn.number).text());
+        assert_eq!(segment.unwrap()[torn.start..torn.end], kept.unwrap());
     }
 }
 

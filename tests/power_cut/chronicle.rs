@@ -119,6 +119,15 @@ pub(crate) enum Beyond {
 pub(crate) struct Chronicle {
     sessions: BTreeMap<Name, Vec<Moment>>,
     names: BTreeMap<u64, Name>,
+    app_ends: Vec<AppEnd>,
+}
+
+/// An end of all sessions of an app.
+#[derive(Clone, Debug)]
+struct AppEnd {
+    position: u64,
+    /// The sessions that it ended, each with the number of its moment.
+    ended: Vec<(Name, usize)>,
 }
 
 impl Chronicle {
@@ -158,9 +167,74 @@ impl Chronicle {
         self.add(name, true, Some(position), state);
     }
 
+    /// All sessions of an app end at `position`. Answers their names.
+    pub(crate) fn end_app(&mut self, app: usize, position: u64) -> Vec<Name> {
+        let mut ended = Vec::new();
+        for (name, moments) in &mut self.sessions {
+            if name.0 == app && moments.last().is_some_and(|last| last.state.is_some()) {
+                ended.push((name.clone(), moments.len()));
+                moments.push(Moment {
+                    state: None,
+                    is_change: true,
+                    position: Some(position),
+                });
+            }
+        }
+        let names = ended.iter().map(|(name, _)| name.clone()).collect();
+        self.app_ends.push(AppEnd { position, ended });
+        names
+    }
+
+    /// Of the sessions that an end of an app behind `position` has ended, all are there or none.
+    pub(crate) fn no_end_is_half(
+        &self,
+        position: u64,
+        found: &BTreeMap<Name, State>,
+        now: u64,
+    ) -> bool {
+        let behind = self.app_ends.iter().filter(|end| end.position > position);
+        behind.into_iter().all(|end| {
+            let (mut spared, mut ended) = (0, 0);
+            for (name, at) in &end.ended {
+                let moments = &self.sessions[name][..*at];
+                let is_in = |moment: &Moment| moment.position.is_some_and(|at| at <= position);
+                let before = &moments[moments.iter().rposition(is_in).unwrap()..];
+                let lives = |moment: &Moment| {
+                    let state = moment.state.as_ref();
+                    state.is_some_and(|state| now < state.deadline)
+                };
+                if before.iter().all(lives) {
+                    let is_spared = Allowed(before).fits(found.get(name), now);
+                    spared += u64::from(is_spared);
+                    ended += u64::from(!is_spared);
+                }
+            }
+            spared == 0 || ended == 0
+        })
+    }
+
+    /// A session whose newest touch is not written down though its second ended a quarter of a second
+    /// ago, or longer.
+    pub(crate) fn overdue(&self, now: u64) -> Option<&Name> {
+        let is_overdue = |moments: &&Vec<Moment>| {
+            let newest = moments.last().filter(|moment| moment.position.is_none());
+            let state = newest.and_then(|moment| moment.state.as_ref());
+            state.is_some_and(|state| {
+                let due = (state.last / 1000 + 1) * 1000 + 250;
+                due <= now && now < state.deadline
+            })
+        };
+        let mut sessions = self.sessions.iter();
+        sessions
+            .find(|(_, moments)| is_overdue(moments))
+            .map(|(name, _)| name)
+    }
+
     /// A touch that is not written down yet.
     pub(crate) fn touch(&mut self, name: &Name, state: Option<State>) {
-        self.add(name, false, None, state);
+        if self.newest(name) != state.as_ref() {
+            self.add(name, false, None, state);
+        }
     }
 
     fn add(&mut self, name: &Name, is_change: bool, position: Option<u64>, state: Option<State>) {
@@ -199,6 +273,7 @@ impl Chronicle {
 
     /// A new process begins with what it has recovered: nothing else was ever there.
     pub(crate) fn begin_anew(&mut self, found: &BTreeMap<Name, State>) {
+        self.app_ends.clear();
         for (name, moments) in &mut self.sessions {
             moments.clear();
             moments.push(Moment {

@@ -37,6 +37,8 @@ pub(crate) struct History {
     /// When which position had been reached, for the last second.
     reached: VecDeque<(u64, u64)>,
     durable: u64,
+    /// The log has not taken everything at some time.
+    has_been_unwell: bool,
     /// The log was failed during the last step, or before it.
     is_failed: bool,
 }
@@ -59,6 +61,7 @@ impl History {
             end_app: None,
             reached: VecDeque::new(),
             durable: 0,
+            has_been_unwell: false,
             is_failed: false,
             saver: Saver::default(),
         }
@@ -125,10 +128,19 @@ impl History {
             self.show_cuts(auditor);
             self.process.tick();
             self.note(None);
+            self.assert_touches_are_written_down();
             let Process { engine, log, .. } = &self.process;
             self.saver.heal(engine, log, 2);
             self.process.step();
             self.show_cuts(auditor);
+        }
+    }
+
+    /// Touches may be lost for two seconds, unless the log takes none.
+    fn assert_touches_are_written_down(&mut self) {
+        self.has_been_unwell |= self.process.log.health() != Health::Healthy;
+        if !self.has_been_unwell {
+            assert_eq!(self.chronicle.overdue(self.now().0), None);
         }
     }
 

@@ -16,6 +16,7 @@
 mod audit;
 mod chronicle;
 mod crashes;
+mod damage;
 mod disk;
 mod failures;
 #[path = "../fault_disk/mod.rs"]

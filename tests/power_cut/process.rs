@@ -147,7 +147,7 @@ impl Process {
 
     /// What the server's ticker does: harvests touches, and sweeps now and then.
     pub(crate) fn tick(&mut self) {
-        self.engine.harvest(self.now(), 2);
+        while self.engine.harvest(self.now(), 2) {}
         if self.now().0 >= self.swept + SWEEP_MILLIS {
             self.swept = self.now().0;
             self.engine.sweep(self.now(), 2);

@@ -285,12 +285,8 @@ impl History {
 
     fn note_end_of_app(&mut self, position: u64) {
         let app = self.end_app.take().unwrap();
-        let names: Vec<Name> = self.chronicle.names().cloned().collect();
-        for name in names {
-            if name.0 == app && self.chronicle.newest(&name).is_some() {
-                assert_eq!(self.process.peek(&name), None);
-                self.chronicle.change(&name, position, None);
-            }
+        for name in self.chronicle.end_app(app, position) {
+            assert_eq!(self.process.peek(&name), None);
         }
     }
 

@@ -198,14 +198,15 @@ impl BinaryExchange {
 
     /// Answers a request, or says why not.
     fn execute(&mut self, call: &Call<'_>, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
-        match &call.request {
-            Request::Hello(hello) => return self.hello(hello, turn),
-            Request::Ping(ping) => {
-                self.ping(ping, turn);
-                return Ok(());
-            }
-            _ if self.greeting.is_none() => return Err(ErrorCode::HelloRequired),
-            _ => {}
+        if let Request::Hello(hello) = &call.request {
+            return self.hello(hello, turn);
+        }
+        if let Request::Ping(ping) = &call.request {
+            self.ping(ping, turn);
+            return Ok(());
+        }
+        if self.greeting.is_none() {
+            return Err(ErrorCode::HelloRequired);
         }
         let of_hello = self.app_name();
         let name = call.app.or(of_hello.as_deref());

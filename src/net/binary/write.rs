@@ -3,7 +3,7 @@
 use cloakroom_protocol as wire;
 use cloakroom_protocol::{Answer, ErrorCode, Made, ReplyFlags, Token};
 
-use crate::engine::{DataEdit, Edit, Key, NewSession, NewToken, Read, Refusal, Reply};
+use crate::engine::{DataEdit, Edit, Key, NewSession, NewToken, Read, Refusal, Reply, Rotate};
 use crate::model::json::merge::{MemberOrder, Patch};
 use crate::model::json::scan::{self, Bounds, Kind};
 use crate::model::json::{canonical, number};
@@ -195,9 +195,11 @@ impl BinaryExchange {
                 turn.now,
                 app,
                 Key::Token(rotate.token.0),
-                new_token(rotate.new),
-                text_change(rotate.user),
-                u64::from(rotate.grace),
+                &Rotate {
+                    token: new_token(rotate.new),
+                    user: text_change(rotate.user),
+                    grace: u64::from(rotate.grace),
+                },
             )
             .map_err(code)?;
         let made = Made {
