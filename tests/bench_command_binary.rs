@@ -89,7 +89,13 @@ fn planted_bugs_are_found_and_tokens_are_not_printed() {
         (Bug::IgnoresVersions, "stale_write_accepted"),
         (Bug::RefusesVersions, "needless_conflict"),
     ] {
-        let ran = run_small(bug, &format!("--verify {EVERYTHING} -P 2"));
+        // A stale write needs two writers of one session at a time.
+        let line = if bug == Bug::IgnoresVersions {
+            "-P 8 --preload 2 -n 20000"
+        } else {
+            "-P 2"
+        };
+        let ran = run_small(bug, &format!("--verify {EVERYTHING} {line}"));
         let report = ran.json();
         let found = &report["verification"];
         assert_eq!(ran.code, ExitCode::from(1), "{bug:?}: {report}");
