@@ -15,6 +15,7 @@
     reason = "chunks stay where they are when the vector of chunks grows"
 )]
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
@@ -100,12 +101,6 @@ struct Nodes {
     free: u32,
 }
 
-/// A locked shard.
-pub(super) struct Names<'d> {
-    shard: MutexGuard<'d, Shard>,
-    number: usize,
-}
-
 /// The directory: names in shards, list links by session slot.
 pub(super) struct Directory {
     shards: Box<[Mutex<Shard>]>,
@@ -136,38 +131,48 @@ impl Directory {
     /// Puts session `slot` at the head of the list of `name` and answers the name's node. Called
     /// under the session's token lock.
     pub(super) fn link(&self, name: NameHash, slot: u32) -> u32 {
-        self.link_with(&mut None, name, slot)
+        let (mut shard, number) = self.shard_of(name);
+        self.link_in(&mut shard, number, name, slot)
     }
 
-    /// The same for many: `held` keeps the lock for as long as the names stay in one shard, which is
-    /// longest when they come in the order of [`Directory::sort`].
-    pub(super) fn link_with<'d>(
-        &'d self,
-        held: &mut Option<Names<'d>>,
-        name: NameHash,
-        slot: u32,
-    ) -> u32 {
-        let number = self.number_of(name);
-        if held.as_ref().is_some_and(|names| names.number != number) {
-            *held = None;
+    /// The same for many: things that have a name and a slot. Brings them into an order in which each
+    /// shard is locked once, and hands out each with its node.
+    pub(super) fn link_all<T>(
+        &self,
+        things: &mut [T],
+        entry: impl Fn(&T) -> Option<(NameHash, u32)>,
+        mut each: impl FnMut(&mut T, u32),
+    ) {
+        let place = |thing: &T| entry(thing).map(|(name, _)| self.number_of(name));
+        things.sort_unstable_by_key(place);
+        for row in things.chunk_by_mut(|one, next| place(one) == place(next)) {
+            let Some(number) = row.first().and_then(place) else {
+                continue;
+            };
+            let mut shard = locked(&self.shards[number]);
+            if row.len() > 1 {
+                // Brings what the table will be asked for into the cache, waiting for all at once.
+                for (name, _) in row.iter().filter_map(&entry) {
+                    black_box(shard.table.iter_hash(name.table_hash()).next());
+                }
+            }
+            for thing in row {
+                if let Some((name, slot)) = entry(thing) {
+                    each(thing, self.link_in(&mut shard, number, name, slot));
+                }
+            }
         }
-        let names = held.get_or_insert_with(|| Names {
-            shard: locked(&self.shards[number]),
-            number,
-        });
-        let local = names.shard.find_or_insert(name);
-        let head = std::mem::replace(&mut names.shard.nodes.at_mut(local).head, slot);
+    }
+
+    fn link_in(&self, shard: &mut Shard, number: usize, name: NameHash, slot: u32) -> u32 {
+        let local = shard.find_or_insert(name);
+        let head = std::mem::replace(&mut shard.nodes.at_mut(local).head, slot);
         self.links.set(slot, head, NONE);
         if head != NONE {
             let (next, _) = self.links.of(head);
             self.links.set(head, next, slot);
         }
         self.node(number, local)
-    }
-
-    /// Brings things with names into an order in which those of one shard stand together.
-    pub(super) fn sort<T>(&self, things: &mut [T], name: impl Fn(&T) -> Option<NameHash>) {
-        things.sort_unstable_by_key(|thing| name(thing).map(|name| self.number_of(name)));
     }
 
     /// Takes `slot` out of the list of `node`. When it was the last one the name is dropped and the

@@ -66,13 +66,10 @@ impl Locked<'_> {
     }
 
     fn link_users(&mut self, generation: &Generation, newcomers: &mut [Newcomer]) {
-        let store = self.store;
-        let mut names = None;
-        store.users.sort(newcomers, |new| new.user);
-        for new in newcomers {
-            let Some(user) = new.user else { continue };
-            let node = store.users.link_with(&mut names, user, new.slot);
-            self.shard.record_mut(new.local).user = node;
+        let Self { store, shard, .. } = self;
+        let name = |new: &Newcomer| Some((new.user?, new.slot));
+        store.users.link_all(newcomers, name, |new, node| {
+            shard.record_mut(new.local).user = node;
             match store.push_user(node, new.second) {
                 None => new.is_first_of_user = true,
                 Some(before) if before < new.second => {
@@ -80,17 +77,13 @@ impl Locked<'_> {
                 }
                 Some(_) => {}
             }
-        }
+        });
     }
 
     fn link_ips(&self, newcomers: &mut [Newcomer]) {
-        let ips = &self.store.ips;
-        let mut names = None;
-        ips.sort(newcomers, |new| new.ip);
-        for new in newcomers {
-            if let Some(ip) = new.ip {
-                ips.link_with(&mut names, ip, new.slot);
-            }
+        if newcomers.iter().any(|new| new.ip.is_some()) {
+            let name = |new: &Newcomer| Some((new.ip?, new.slot));
+            self.store.ips.link_all(newcomers, name, |_, _| ());
         }
     }
 }
