@@ -2,16 +2,18 @@
 //! heals a failed log, or as a backup.
 //!
 //! A snapshot begins with a cut, a position of the log: every change before it is in the snapshot,
-//! later ones may be, and are carried out once more when it is read back. A change of one session
-//! does no harm twice. But of a kill of an app, half may be seen: sessions walked over before it are
-//! in the snapshot, those after are not. So where one came in between, the snapshot is not complete
-//! before the log is sure to have the kill.
+//! later ones may be, and are carried out once more when it is read back. That does no harm, but the
+//! log must have them: else a power cut would leave a snapshot that knows more than the log, and of a
+//! kill of an app only half, since sessions walked over before it are in the snapshot and those after
+//! are not. So a snapshot is complete only when the log is sure to have everything that it may show.
 
 use std::io;
 
 use super::Engine;
 use crate::log::snapshot::{SnapshotHeader, SnapshotTotals, SnapshotWriter};
-use crate::log::{LastSnapshot, Log, SnapshotError, SnapshotJob, SnapshotStart, SnapshotTicket};
+use crate::log::{
+    Health, LastSnapshot, Log, SnapshotError, SnapshotJob, SnapshotStart, SnapshotTicket,
+};
 use crate::model::Position;
 
 /// Sessions looked at under one hold of a lock.
@@ -39,9 +41,17 @@ enum Stage {
     /// The writer is to begin a segment.
     Asked(SnapshotTicket),
     Walking(Walk),
-    /// All sessions are in it; the log is to hold everything up to this position.
-    Walked(SnapshotJob, Position),
+    Walked(Walked),
     Over,
+}
+
+/// All sessions are in it.
+struct Walked {
+    job: SnapshotJob,
+    /// The log is to hold everything up to this position first.
+    head: Position,
+    /// It may show half of a kill.
+    is_overtaken: bool,
 }
 
 struct Walk {
@@ -90,14 +100,13 @@ impl Saving {
                 Ok(start) => (begin_walk(engine, start?)?, SavingStep::More),
             },
             Stage::Walking(walk) => (walk.go_on(engine, log, slices)?, SavingStep::More),
-            Stage::Walked(mut job, head) => {
+            Stage::Walked(mut walked) => {
                 // Tells when the log has failed meanwhile.
-                job.flush()?;
-                if log.safe() < head {
-                    (Stage::Walked(job, head), SavingStep::Wait)
-                } else {
-                    return job.complete().map(SavingStep::Done);
+                walked.job.flush()?;
+                if walked.may_be_complete(log)? {
+                    return walked.job.complete().map(SavingStep::Done);
                 }
+                (Stage::Walked(walked), SavingStep::Wait)
             }
             Stage::Over => return Err(SnapshotError::Stopped),
         };
@@ -124,12 +133,33 @@ impl Walk {
 
     fn end(self, engine: &Engine, log: &Log) -> Result<Stage, SnapshotError> {
         let is_overtaken = engine.newest_epoch() != self.epoch;
-        match (is_overtaken, self.is_healing) {
-            (false, _) => Ok(Stage::Walked(self.job, Position(0))),
-            (true, false) => Ok(Stage::Walked(self.job, log.head())),
-            // The log goes on behind this snapshot only, so it cannot be waited for. The kill had
-            // been let in before the log failed: the next attempt meets none.
-            (true, true) => Err(SnapshotError::Overtaken),
+        let head = if self.is_healing {
+            // The log goes on behind this snapshot only, so it cannot be waited for. What it shows
+            // had been let in before the log failed: the next attempt meets no kill.
+            if is_overtaken {
+                return Err(SnapshotError::Overtaken);
+            }
+            Position(0)
+        } else {
+            log.head()
+        };
+        Ok(Stage::Walked(Walked {
+            job: self.job,
+            head,
+            is_overtaken,
+        }))
+    }
+}
+
+impl Walked {
+    /// Whether the log has what the snapshot may show. One that is full may never have it; then the
+    /// snapshot, behind which old segments are removed, is what makes room.
+    fn may_be_complete(&self, log: &Log) -> Result<bool, SnapshotError> {
+        match (log.safe() >= self.head, log.health()) {
+            (true, _) => Ok(true),
+            (false, Health::Healthy | Health::Failed) => Ok(false),
+            (false, Health::Full) if self.is_overtaken => Err(SnapshotError::Overtaken),
+            (false, Health::Full) => Ok(true),
         }
     }
 }
