@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::home::{Home, client, files, kill_nine, only_file};
+use crate::home::{Home, client, files, kill_nine, only_file, until};
 
 /// Bytes of the header page of a segment.
 const PAGE: usize = 4096;
@@ -85,12 +85,10 @@ fn damaged_snapshot_is_refused_and_the_older_generation_can_be_gone_on_from() {
     let home = Home::new();
     let server = home.serve_with("d", &["--snapshot-log-size", "1"]);
     let tokens = client(&server).create_all(1);
-    while !files(&home.path("d"))
-        .iter()
-        .any(|p| p.extension().is_some_and(|e| e == "snap"))
-    {
-        std::thread::yield_now();
-    }
+    let is_snapshot = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "snap");
+    until("a snapshot is there", || {
+        files(&home.path("d")).iter().any(is_snapshot)
+    });
     server.stop();
     let snapshot = files(&home.path("d"))
         .into_iter()

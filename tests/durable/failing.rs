@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::client::Client;
-use crate::home::{Home, client, kill_nine};
+use crate::home::{Home, client, kill_nine, until};
 
 const LARGE: usize = 50_000;
 
@@ -33,12 +33,13 @@ fn create_until_failed(address: &str, has_failed: &AtomicBool) -> Vec<String> {
 /// does not come soon is asked for again.
 fn status_of_a_kill(address: &str) -> u16 {
     let kill = format!("/shop/kill/{}", "k".repeat(64));
-    loop {
+    let mut answer = None;
+    until("a kill is answered", || {
         let mut client = Client::impatient(address);
-        if let Some((status, _)) = client.try_ask("DELETE", &kill, None) {
-            return status;
-        }
-    }
+        answer = client.try_ask("DELETE", &kill, None);
+        answer.is_some()
+    });
+    answer.unwrap().0
 }
 
 #[test]
@@ -52,14 +53,14 @@ fn log_that_cannot_go_on_refuses_changes_with_503_and_heals_when_the_disk_is_bac
     let (address, has_failed) = (server.address(), AtomicBool::new(false));
     let created = thread::scope(|scope| {
         let creating = scope.spawn(|| create_until_failed(address, &has_failed));
-        while status_of_a_kill(address) != 503 {}
+        until("the log fails", || status_of_a_kill(address) == 503);
         has_failed.store(true, Ordering::Relaxed);
         assert_eq!(tokens.served(&mut watcher), [true; 3]);
         assert_eq!(watcher.ask("GET", "/new?user_id=1&ip=1", None).0, 503);
         let body = Some(r#"{"user_id":"u"}"#);
         assert_eq!(watcher.ask("POST", "/a01/session", body).0, 503);
         fs::rename(home.path("away"), home.path("d")).unwrap();
-        while status_of_a_kill(address) == 503 {}
+        until("the log heals", || status_of_a_kill(address) != 503);
         creating.join().unwrap()
     });
     assert!(created.len() > 20, "{}", created.len());

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use cloakroom::clock::{Clock, SystemClock};
+
 use crate::client::Client;
 use crate::commanded::{Running, command};
 
@@ -87,6 +89,16 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
+}
+
+/// Lets others run until something is so. A minute of it is a failure.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let clock = SystemClock::start();
+    let end = clock.now().plus(60_000);
+    while !is_so() {
+        assert!(clock.now() < end, "{what}");
+        std::thread::yield_now();
+    }
 }
 
 /// Ends a server at once.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::client::Client;
-use crate::home::{Home, client, kill_nine};
+use crate::home::{Home, client, kill_nine, until};
 
 #[test]
 fn sessions_of_all_dialects_are_the_same_after_a_stop_and_a_start() {
@@ -90,10 +90,10 @@ fn everything_acknowledged_survives_kill_nine_under_load_whatever_the_durability
             let clients: Vec<_> = (0..4)
                 .map(|number| scope.spawn(move || work(address, number, is_over, done)))
                 .collect();
-            while done.load(Ordering::Relaxed) < 400 {
+            until("there is some load", || {
                 assert!(!clients.iter().any(|client| client.is_finished()));
-                thread::yield_now();
-            }
+                done.load(Ordering::Relaxed) >= 400
+            });
             kill_nine(server);
             is_over.store(true, Ordering::Relaxed);
             let joined = clients.into_iter().map(|client| client.join().unwrap());
@@ -168,9 +168,7 @@ fn snapshot_is_taken_when_the_time_has_come_and_something_was_written() {
     let server = home.serve_with("d", &["--snapshot-every", "1s"]);
     let token = client(&server).create_rest("shop", "u", None);
     let snapshot = home.path("d").join("snapshot-0000000000000002.snap");
-    while !snapshot.exists() {
-        thread::yield_now();
-    }
+    until("a snapshot is there", || snapshot.exists());
     kill_nine(server);
     let server = home.serve("d");
     let session = client(&server).json("GET", &format!("/shop/get/{token}"), None);
