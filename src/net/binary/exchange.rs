@@ -272,7 +272,12 @@ impl Exchange for BinaryExchange {
         let carried = std::mem::take(&mut self.carried);
         let used = self.consume(&carried, turn, budget);
         self.carried = carried;
-        self.carried.advance(used);
+        // What is used up by advancing has no room left for the bytes to come.
+        if used >= self.carried.len() {
+            self.carried.clear();
+        } else {
+            self.carried.advance(used);
+        }
     }
 
     fn work(&mut self, turn: &mut Turn<'_>) {
