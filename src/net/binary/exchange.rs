@@ -214,13 +214,12 @@ impl BinaryExchange {
 
     /// Answers a request, or says why not.
     fn execute(&mut self, call: &Call<'_>, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
-        match &call.request {
-            Request::Hello(hello) => return self.hello(hello, turn),
-            Request::Ping(ping) => {
-                self.ping(ping, turn);
-                return Ok(());
-            }
-            _ => {}
+        if let Request::Hello(hello) = &call.request {
+            return self.hello(hello, turn);
+        }
+        if let Request::Ping(ping) = &call.request {
+            self.ping(ping, turn);
+            return Ok(());
         }
         let of_hello = self.app_name();
         let name = call.app.or(of_hello.as_deref());
