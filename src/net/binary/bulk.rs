@@ -34,12 +34,20 @@ pub(super) enum Work {
     List(Box<ListWork>),
 }
 
+/// How often a KILLMANY goes through its scope while it finds somebody there. A session that is
+/// rotated is overlooked by the walk it happens under, and found by the next one.
+const KILL_WALKS: u32 = 16;
+
 /// A KILLMANY under way.
 pub(super) struct KillWork {
     whose: Whose,
     except: Option<Handle>,
     cursor: ListCursor,
     killed: u64,
+    /// Of `killed`, those before the present walk.
+    killed_before: u64,
+    /// Walks begun.
+    walks: u32,
     wait_for: Option<Position>,
 }
 
@@ -108,6 +116,8 @@ impl BinaryExchange {
             except,
             cursor: ListCursor::default(),
             killed: 0,
+            killed_before: 0,
+            walks: 1,
             wait_for: None,
         }));
         Ok(())
@@ -156,8 +166,9 @@ impl BinaryExchange {
             Work::Kill(kill) => match kill.slice(turn) {
                 Ok(ListProgress::More) => return false,
                 Ok(ListProgress::Done) => self.say(Answer::Killed(kill.killed), 0, kill.wait_for),
-                // What was ended before stays so, and has to be safe before anybody hears of it.
-                Err(error) => self.refuse(error, kill.wait_for),
+                Err(error) if kill.killed == 0 => self.refuse(error, None),
+                // An error would say that nobody was ended.
+                Err(_) => self.hang_up(),
             },
             Work::List(list) => {
                 if !list.slice(turn) {
@@ -187,6 +198,13 @@ impl KillWork {
             .map_err(code)?;
         self.killed += reply.answer;
         self.wait_for = self.wait_for.max(reply.wait_for);
+        let found_some = self.killed > self.killed_before;
+        if progress == ListProgress::Done && found_some && self.walks < KILL_WALKS {
+            self.walks += 1;
+            self.killed_before = self.killed;
+            self.cursor = ListCursor::default();
+            return Ok(ListProgress::More);
+        }
         Ok(progress)
     }
 }

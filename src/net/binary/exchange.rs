@@ -98,8 +98,14 @@ impl BinaryExchange {
             wait_for,
         );
         if error.closes() {
-            self.stage = Stage::Closing { linger: true };
+            self.hang_up();
         }
+    }
+
+    /// Ends the connection behind the replies so far. The request at hand gets none, so its sender
+    /// cannot take it for undone.
+    pub(super) fn hang_up(&mut self) {
+        self.stage = Stage::Closing { linger: true };
     }
 
     /// Refuses the request at hand because the session has this version and not the expected one.
@@ -187,13 +193,23 @@ impl BinaryExchange {
 
     fn answer(&mut self, frame: &Frame<'_>, turn: &mut Turn<'_>) {
         self.begin(frame.header.id, frame.header.opcode);
-        let answered = match Call::decode(frame) {
-            Ok(call) => self.execute(&call, turn),
-            Err(error) => Err(error.code()),
+        let answered = if self.is_too_early(frame.header.opcode) {
+            Err(ErrorCode::HelloRequired)
+        } else {
+            match Call::decode(frame) {
+                Ok(call) => self.execute(&call, turn),
+                Err(error) => Err(error.code()),
+            }
         };
         if let Err(error) = answered {
             self.refuse(error, None);
         }
+    }
+
+    /// Whether this operation has to wait for HELLO, whatever else may be wrong with its frame.
+    fn is_too_early(&self, opcode: u8) -> bool {
+        let early = [Opcode::Hello.number(), Opcode::Ping.number()];
+        self.greeting.is_none() && !early.contains(&opcode)
     }
 
     /// Answers a request, or says why not.
@@ -204,9 +220,6 @@ impl BinaryExchange {
         if let Request::Ping(ping) = &call.request {
             self.ping(ping, turn);
             return Ok(());
-        }
-        if self.greeting.is_none() {
-            return Err(ErrorCode::HelloRequired);
         }
         let of_hello = self.app_name();
         let name = call.app.or(of_hello.as_deref());
@@ -258,7 +271,12 @@ impl Exchange for BinaryExchange {
         let carried = std::mem::take(&mut self.carried);
         let used = self.consume(&carried, turn, budget);
         self.carried = carried;
-        self.carried.advance(used);
+        // What is used up by advancing has no room left for the bytes to come.
+        if used >= self.carried.len() {
+            self.carried.clear();
+        } else {
+            self.carried.advance(used);
+        }
     }
 
     fn work(&mut self, turn: &mut Turn<'_>) {
@@ -276,11 +294,12 @@ impl Exchange for BinaryExchange {
 
     fn give_up(&mut self, why: GivenUp, _turn: &mut Turn<'_>) {
         self.carried.clear();
-        self.at_hand = (0, NOTICE);
         if why != GivenUp::TooSlow {
-            self.refuse(ErrorCode::Busy, None);
+            let busy = ErrorCode::Busy;
+            let notice = Reply::refusal(0, NOTICE, busy, busy.sentence());
+            self.put(&notice.with_flags(ReplyFlags::CLOSING), None);
         }
-        self.stage = Stage::Closing { linger: true };
+        self.hang_up();
     }
 
     fn is_working(&self) -> bool {

@@ -174,7 +174,8 @@ impl BinaryExchange {
             Err(Refusal::VersionDiffers) => {
                 let engine = &turn.service.engine;
                 let version = engine.read(turn.now, app, key, Read::Peek, |view| view.version());
-                self.refuse_version(version.answer.unwrap_or_default());
+                // It may have ended since.
+                self.refuse_version(version.answer.ok_or(ErrorCode::Gone)?);
                 Ok(())
             }
             Err(refusal) => Err(code(refusal)),
