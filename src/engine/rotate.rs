@@ -40,6 +40,8 @@ struct Rotation<'r> {
     user: TextChange<'r>,
     old: Tag,
     new: Tag,
+    /// Nobody answers to the new tag.
+    is_new_free: bool,
     /// Until when the old id still answers; `now` for not at all.
     grace: Millis,
 }
@@ -83,11 +85,13 @@ impl Engine {
                 NewToken::Draw(style) => Token::draw(style, &*self.random),
                 NewToken::Chosen(text) => Token::chosen(text).ok_or(Refusal::BadName)?,
             };
+            let new = app.keys.tag(token_text.as_bytes());
             let rotation = Rotation {
                 now,
                 user,
                 old,
-                new: app.keys.tag(token_text.as_bytes()),
+                new,
+                is_new_free: self.has_ended(app, new, now),
                 grace: now.plus(grace),
             };
             match self.rotate_to(app, &rotation, &token_text) {
@@ -110,7 +114,7 @@ impl Engine {
         let mut pair = self.store.lock_pair(old, new);
         let place = pair.of(new);
         place.find(app, Lookup::Handle(new), rotation.now);
-        if place.record().is_some() {
+        if !place.is_free(rotation.is_new_free) {
             return Err(Refusal::Exists);
         }
         let source = pair.of(old);
@@ -175,7 +179,8 @@ impl Rotation<'_> {
             tag: self.old,
             user: None,
             ip: None,
-            created: self.now,
+            // As that of the session: by this it is known from another that gets the id.
+            created: create.created,
             last_active: self.now,
             lag: false,
             life: Life::fixed(self.grace),

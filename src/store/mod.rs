@@ -121,6 +121,13 @@ pub(crate) struct LockedPair<'s> {
     high: Option<Locked<'s>>,
 }
 
+/// Where an old id leads to: the session with this tag, if it was made at this moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Alias {
+    tag: Tag,
+    created: Millis,
+}
+
 /// Rotations in a row whose old ids are followed to the present one.
 const ALIASES_FOLLOWED: usize = 16;
 
@@ -168,12 +175,15 @@ impl Store {
         let mut locked = self.lock_place(app, lookup, now);
         for _ in 0..ALIASES_FOLLOWED {
             // A handle is a public name, and an old one names nothing.
-            let (Some(tag), Lookup::Tag(_)) = (locked.alias(), lookup) else {
+            let (Some(alias), Lookup::Tag(_)) = (locked.alias(), lookup) else {
                 break;
             };
             drop(locked);
-            locked = self.lock_place(app, Lookup::Tag(tag), now);
+            locked = self.lock_place(app, Lookup::Tag(alias.tag), now);
             locked.by_old_id = true;
+            // Its session may have ended, and another got the id.
+            let same = |slot: &u32| locked.shard.body(*slot).created == alias.created;
+            locked.found = locked.found.filter(same);
         }
         locked.found = locked
             .found
@@ -312,10 +322,20 @@ impl Locked<'_> {
         });
     }
 
-    /// Where the alias that was found leads to; `None` for a session, or nothing.
-    pub(crate) fn alias(&self) -> Option<Tag> {
+    /// The alias that was found; `None` for a session, or nothing.
+    pub(crate) fn alias(&self) -> Option<Alias> {
         let slot = self.found.filter(|s| self.shard.record(*s).is_alias())?;
-        Tag::from_bytes(self.shard.body(slot).data)
+        let body = self.shard.body(slot);
+        Some(Alias {
+            tag: Tag::from_bytes(body.data)?,
+            created: body.created,
+        })
+    }
+
+    /// Whether a new session may take the place that was looked at: nothing is there, or an old id of
+    /// which the caller has found that its session `has_ended`.
+    pub(crate) fn is_free(&self, has_ended: bool) -> bool {
+        self.found.is_none() || has_ended && self.alias().is_some()
     }
 
     /// The whole state of what was found, as a create that would make it.

@@ -125,12 +125,17 @@ struct Alias {
     token: Vec<u8>,
     to: Vec<u8>,
     until: u64,
+    /// When the session was made that it leads to.
+    created: u64,
 }
 
 impl Twin {
     pub(crate) fn find(&self, app: usize, token: &[u8], now: u64) -> Option<usize> {
         let token = match self.alias(app, token, now) {
-            Some(alias) => return self.find(app, &alias.to.clone(), now),
+            Some(alias) => {
+                let found = self.find(app, &alias.to, now)?;
+                return (self.sessions[found].created == alias.created).then_some(found);
+            }
             None => token,
         };
         let is = |s: &Session| s.app == app && s.token == token && now < s.deadline();
@@ -149,18 +154,21 @@ impl Twin {
 
     /// Whether no session can get this token.
     pub(crate) fn is_taken(&self, app: usize, token: &[u8], now: u64) -> bool {
-        self.alias(app, token, now).is_some() || self.find(app, token, now).is_some()
+        self.find(app, token, now).is_some()
     }
 
     /// Gives a session another token; the old one answers until `until`.
     pub(crate) fn rotate(&mut self, at: usize, token: Vec<u8>, until: u64) {
         let (app, to) = (self.sessions[at].app, token.clone());
+        self.aliases.retain(|a| a.app != app || a.token != to);
+        let created = self.sessions[at].created;
         let token = std::mem::replace(&mut self.sessions[at].token, token);
         self.aliases.push(Alias {
             app,
             token,
             to,
             until,
+            created,
         });
     }
 
@@ -171,6 +179,9 @@ impl Twin {
         if let Some(at) = self.sessions.iter().position(dead) {
             self.remove(at);
         }
+        // So does an old id whose session has ended.
+        let (app, token) = (session.app, session.token.clone());
+        self.aliases.retain(|a| a.app != app || a.token != token);
         let last = session.last;
         self.sessions.push(session);
         self.note_active(self.sessions.len() - 1, last);
