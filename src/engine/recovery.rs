@@ -13,13 +13,13 @@ use std::thread;
 use super::Engine;
 use crate::clock::Millis;
 use crate::log::block::Block;
-use crate::log::reader::Damage;
+use crate::log::reader::{Cause, Damage};
 use crate::log::record::BadRecord;
 use crate::log::recovery::LoggedSegment;
 use crate::log::snapshot::{BadSnapshot, ChunkPlace, SnapshotReader, Source};
 use crate::log::{Recovered, Recovery, RecoveryError};
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
-use crate::model::{Change, Handle, Tag};
+use crate::model::{Change, Handle, Position, Tag};
 use crate::store::Ahead;
 
 /// How far a recovery is: bytes done, bytes in all. Called by any of its threads.
@@ -119,16 +119,21 @@ impl Engine {
             blocks.push(block);
             ends.push(reading.offset());
         }
-        let Err(BadReplay { block: at, error }) = self.replay_blocks(&blocks, how) else {
-            return Ok(());
-        };
-        match (blocks.get(at), ends.get(at)) {
-            (Some(block), Some(end)) => {
-                Err(Damage::of_record(segment.number(), *end, block, error))
+        self.replay_blocks(&blocks, how).map_err(|bad| {
+            let end_of_all = reading.offset();
+            match (blocks.get(bad.block), ends.get(bad.block)) {
+                (Some(block), Some(end)) => {
+                    Damage::of_record(segment.number(), *end, block, bad.error)
+                }
+                (_, _) => Damage {
+                    number: segment.number(),
+                    offset: end_of_all,
+                    first: Position::default(),
+                    last: Position::default(),
+                    cause: Cause::Record(bad.error),
+                },
             }
-            // It names one of those that it was given.
-            (_, _) => Ok(()),
-        }
+        })
     }
 
     /// Carries out the changes of some blocks of the log, which come in the order of their positions.

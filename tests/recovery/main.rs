@@ -9,6 +9,7 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod damage;
 #[path = "../model/durable.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod durable;
