@@ -75,7 +75,7 @@ fetch() { # HOST:PORT METHOD TARGET BODY
 # The length of a reply to a get, by a session like those of the load tester.
 start_server
 data="{\"d\":\"$(printf 'x%.0s' $(seq 52))\"}"
-token=$(fetch "$server" PUT '/bench/create/user000000123456?ip=10.100.100.10' "$data" | cut -d'"' -f4)
+token=$(fetch "$server" PUT '/bench/create/user000000123456?ip=10.100.100.100' "$data" | cut -d'"' -f4)
 [ ${#token} -eq 64 ] || die "the server gave no token"
 body=$(fetch "$server" GET "/bench/get/$token" '')
 stop "$server_pid"

@@ -111,6 +111,7 @@ fn create(number: u64) -> Change<'static> {
         content_type: ContentType::JSON_OBJECT,
         data: br#"{"unread_msgs":12,"name":"somebody","lang":"de","page":"/x"}"#,
         sealed: b"0123456789abcdef0123456789abcdef",
+        alias: false,
     })
 }
 

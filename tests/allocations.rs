@@ -1,4 +1,5 @@
-//! A GET in the steady state of a connection allocates nothing, one at a time or pipelined.
+//! A GET in the steady state of a connection allocates nothing, one at a time or pipelined, through
+//! any door.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,11 +14,14 @@ use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::config::HttpLimits;
 use cloakroom::engine::{Engine, EngineConfig, OsRandomness};
 use cloakroom::model::Keys;
-use cloakroom::net::http::connection::Connection;
 use cloakroom::net::http::dialect::DialectSettings;
-use cloakroom::net::http::log_watch::LogWatch;
-use cloakroom::net::http::service::{HeldBytes, Service, StopSignal};
-use cloakroom::net::http::stream::{Peer, Stream};
+use cloakroom::net::log_watch::LogWatch;
+use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::stream::{Peer, Stream};
+use cloakroom::net::{binary, http};
+use cloakroom_protocol::{
+    AccessKey, Call, ContentType, Data, Fields, Get, Hello, Put, PutMode, Request, Token,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -30,8 +34,15 @@ struct Pair {
     room: Vec<u8>,
 }
 
+/// What the server's side speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Http,
+    Binary,
+}
+
 impl Pair {
-    fn new() -> Self {
+    fn new(door: Door) -> Self {
         let clock = Arc::new(ManualClock::new(Millis(1_795_161_703_019)));
         let random = Box::new(OsRandomness::new());
         let engine = Engine::new(&EngineConfig::default(), Keys::new([7; 32]), random);
@@ -43,6 +54,7 @@ impl Pair {
             access_log: false,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,7 +67,10 @@ impl Pair {
             let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
             let (stream, peer) = accepted.unwrap();
             let (stream, peer) = (Stream::Tcp(stream), Peer::Inet(peer));
-            tokio::spawn(Connection::new(stream, peer, None, service));
+            match door {
+                Door::Http => drop(tokio::spawn(http::serve(stream, peer, None, service))),
+                Door::Binary => drop(tokio::spawn(binary::serve(stream, peer, service))),
+            }
             client.unwrap()
         });
         Self {
@@ -89,7 +104,7 @@ impl Pair {
 }
 
 fn assert_allocates_nothing(create: &str, start: &str, get: impl Fn(&str) -> String) {
-    let mut pair = Pair::new();
+    let mut pair = Pair::new(Door::Http);
     let created = pair.exchange(create.as_bytes(), None);
     let token = pair.found(created, start);
     for depth in [1, 16] {
@@ -141,4 +156,58 @@ fn get_of_back_session_allocates_nothing() {
         "{\"session_id\":\"",
         |token| format!("GET /a01/session/{token} HTTP/1.1\r\nHost: a\r\n\r\n"),
     );
+}
+
+fn frame(request: Request<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Call::new(7, request).encode(&mut bytes).unwrap();
+    bytes
+}
+
+/// The requests stand where sixteen are looked up ahead: one, as many, and one more.
+#[test]
+fn get_of_the_binary_protocol_allocates_nothing() {
+    let mut pair = Pair::new(Door::Binary);
+    let hello = frame(Request::Hello(Hello::new("app", AccessKey(b""), "")));
+    assert!(pair.exchange(&hello, None) > 12);
+    let fields = Fields {
+        user: Some("u"),
+        ip: Some("1.2.3.4"),
+        data: Some((ContentType::JSON_OBJECT, Data(br#"{"a":1}"#))),
+        ..Fields::default()
+    };
+    let token = Token(b"0123456789abcdef0123456789abcdef");
+    let put = Put {
+        token,
+        mode: PutMode::Create,
+        quiet: false,
+        fields,
+    };
+    assert_eq!(pair.exchange(&frame(Request::Put(put)), None), 12 + 24);
+    // Header, fixed fields, user, IP and data.
+    let length = 12 + 82 + 1 + 7 + 7;
+    let plain = Get::touch(token);
+    let unless_version = Some(1);
+    let gets = [
+        plain,
+        Get::peek(plain.key),
+        Get {
+            unless_version,
+            ..plain
+        },
+    ];
+    for get in gets {
+        for depth in [1, 16, 17] {
+            let requests = frame(Request::Get(get)).repeat(depth);
+            for _ in 0..100 {
+                pair.exchange(&requests, Some(depth * length));
+            }
+            let counted = measure(|| {
+                for _ in 0..200 {
+                    pair.exchange(&requests, Some(depth * length));
+                }
+            });
+            assert_eq!(counted.count_total, 0, "{depth} at a time of {get:?}");
+        }
+    }
 }

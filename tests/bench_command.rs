@@ -6,50 +6,34 @@
 )]
 
 mod fake_sessions;
+mod load;
 mod running;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
-use clap::Parser;
-use cloakroom::bench;
-use cloakroom::config::DialectName;
-use serde_json::Value;
+use cloakroom::config::{Address, Config, DialectName, HttpListen};
 
 use fake_sessions::Bug;
+use load::Ran;
 use running::Running;
 
-#[derive(Parser)]
-#[command(args_override_self = true)]
-struct Command {
-    #[command(flatten)]
-    args: bench::Args,
-}
-
-struct Ran {
-    code: ExitCode,
-    report: String,
-    complaint: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.report)
-            .unwrap_or_else(|e| panic!("{e}: {} {}", self.report, self.complaint))
-    }
-}
-
 fn run(address: SocketAddr, line: &str) -> Ran {
-    let url = format!("http://{address}");
-    let words = ["bench", "--url", &url].into_iter();
-    let command = Command::parse_from(words.chain(line.split_ascii_whitespace()));
-    let (mut report, mut complaint) = (Vec::new(), Vec::new());
-    let code = bench::run_to(&command.args, &mut report, &mut complaint);
-    Ran {
-        code,
-        report: String::from_utf8(report).unwrap(),
-        complaint: String::from_utf8(complaint).unwrap(),
-    }
+    load::run(&format!("--url http://{address} {line}"))
+}
+
+/// This server; `back_session_seconds` is what `SESSION_EXP_SEC` would say.
+fn own_server(dialect: DialectName, back_session_seconds: Option<i64>) -> Running {
+    Running::serve(Config {
+        http: vec![HttpListen {
+            dialect: Some(dialect),
+            address: Address::Inet("127.0.0.1:0".to_owned()),
+            allow: Vec::new(),
+        }],
+        back_session_seconds,
+        threads: Some(1),
+        ..Config::default()
+    })
 }
 
 /// A run of a few thousand requests on four connections, two threads.
@@ -83,6 +67,51 @@ fn mixed_workload_has_its_shares() {
     assert!((140..260).contains(&share("set")), "{report}");
     assert!((70..170).contains(&share("create")), "{report}");
     assert!((40..120).contains(&share("kill")), "{report}");
+}
+
+#[test]
+fn shares_of_the_mix_and_popular_keys_can_be_chosen() {
+    let report = run_small(Bug::None, "-w mixed --mix get=1,set=3 --keys zipf:1.5").json();
+    assert_eq!(report["errors"], 0, "{report}");
+    let share = |verb: &str| report["verbs"][verb]["requests"].as_u64().unwrap();
+    assert!((2_850..3_150).contains(&share("set")), "{report}");
+    assert_eq!(share("set") + share("get"), 4_000, "{report}");
+    assert_eq!(report["parameters"]["keys"], "zipf:1.5");
+}
+
+#[test]
+fn login_storm_creates_in_bursts_and_reads_what_it_has_created() {
+    for line in [
+        "--burst 50 --reads 3",
+        "--burst 100 --reads 3 -P 16 --verify",
+    ] {
+        let ran = run_small(Bug::None, &format!("-w login-storm --preload 0 {line}"));
+        let report = ran.json();
+        assert_eq!(ran.code, ExitCode::SUCCESS, "{line}: {report}");
+        let share = |verb: &str| report["verbs"][verb]["requests"].as_u64().unwrap();
+        assert_eq!(share("create") + share("get"), 4_000, "{line}: {report}");
+        // One create for three reads; the last burst is cut off somewhere.
+        assert!(
+            (1_000..1_200).contains(&share("create")),
+            "{line}: {report}"
+        );
+    }
+}
+
+#[test]
+fn run_that_meets_a_condition_ends_with_status_1_and_a_sentence() {
+    let line = "--fail-if p50<1s --fail-if errors>0 --fail-if rate<1";
+    let ran = run_small(Bug::None, line);
+    let report = ran.json();
+    assert_eq!(ran.code, ExitCode::from(1), "{report}");
+    assert_eq!(ran.complaint.lines().count(), 1, "{}", ran.complaint);
+    assert!(ran.complaint.contains("p50<1s"), "{}", ran.complaint);
+    assert_eq!(report["failed_conditions"].as_array().unwrap().len(), 1);
+    let ran = run_small(Bug::HangsUp, "--preload 10 -P 16 --fail-if errors>1%");
+    assert_eq!(ran.code, ExitCode::from(1));
+    assert!(ran.complaint.contains("were errors"), "{}", ran.complaint);
+    let ran = run_small(Bug::None, "--fail-if p99>100s --fail-if errors>0.1%");
+    assert_eq!((ran.code, &*ran.complaint), (ExitCode::SUCCESS, ""));
 }
 
 #[test]
@@ -219,6 +248,8 @@ fn bad_arguments_end_the_run_with_status_2_and_a_sentence() {
         ("-w url --pid 4294967295", "--pid"),
         ("-w idle", "--pid"),
         ("-w idle --pid 1 -c 900000", "ulimit"),
+        ("-w touch", "no touch"),
+        ("--target redis", "no URL of --target redis"),
     ] {
         let ran = run(address, line);
         assert_eq!(ran.code, ExitCode::from(2), "{line}");
@@ -259,7 +290,7 @@ fn own_server_passes_verification_in_every_dialect() {
         (DialectName::Tarantool, "tarantool", "--preload 20"),
         (DialectName::BackSession, "back-session", "--preload 20"),
     ] {
-        let server = Running::start(dialect, None);
+        let server = own_server(dialect, None);
         let common = "-w mixed --verify -c 8 -t 2 -P 4 --warm-up 0 -n 20000 --json";
         let ran = run(server.address, &format!("{common} --dialect {name} {line}"));
         let report = ran.json();
@@ -271,7 +302,7 @@ fn own_server_passes_verification_in_every_dialect() {
 
 #[test]
 fn own_server_ends_sessions_at_their_deadline_and_not_before() {
-    let server = Running::start(DialectName::BackSession, Some(1));
+    let server = own_server(DialectName::BackSession, Some(1));
     let line = "--dialect back-session -w get --verify --ttl 1 -c 4 --preload 100 --warm-up 0 \
                 -d 200ms --json";
     let ran = run(server.address, line);
@@ -280,7 +311,7 @@ fn own_server_ends_sessions_at_their_deadline_and_not_before() {
 
 #[test]
 fn numbers_of_100000_reads_of_one_session_are_distinct_and_consecutive() {
-    let server = Running::start(DialectName::RestSessions, None);
+    let server = own_server(DialectName::RestSessions, None);
     let line = "-w get --verify -c 8 -P 4 --preload 1 --warm-up 0 -n 100000 --json";
     let ran = run(server.address, line);
     let report = ran.json();

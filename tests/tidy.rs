@@ -229,7 +229,7 @@ fn assert_none(offences: &[String]) {
 #[test]
 fn every_source_is_short_ascii_finished_and_says_what_it_is_for() {
     let mut offences = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "protocol", "clients"] {
         let sources = sources(folder);
         if sources.is_empty() {
             offences.push(format!("{folder}: there is no source"));

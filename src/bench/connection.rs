@@ -2,47 +2,31 @@
 
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
-use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 
+use crate::bench::opening;
 use crate::bench::recorder::Trouble;
-use crate::bench::target::http::REPLY_BYTES;
+use crate::bench::socket::{Address, Socket};
+use crate::bench::target::REPLY_BYTES;
 use crate::bench::worker::{Batch, InFlight, Worker};
 
 /// Bytes of a connection's first read buffer; it doubles when a reply does not fit.
 const READ_BUFFER: usize = 64 << 10;
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection that broke waits before it is made anew.
 const RECONNECT: Duration = Duration::from_millis(20);
 /// How often it tries: half a minute when the server refuses at once.
 const RECONNECTS: usize = 1_500;
 
-/// Opens a connection.
-///
-/// # Errors
-/// When the server cannot be reached within five seconds.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = timeout(CONNECT, TcpStream::connect(address))
-        .await
-        .map_err(|_elapsed| io::Error::from(io::ErrorKind::TimedOut))??;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 /// A connection with its buffers and the requests that wait for a reply.
 pub(super) struct Connection {
     worker: Rc<Worker>,
-    address: SocketAddr,
-    stream: TcpStream,
+    address: Rc<Address>,
+    socket: Socket,
     queue: VecDeque<InFlight>,
     out: Vec<u8>,
     written: usize,
@@ -58,13 +42,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(worker: Rc<Worker>, address: SocketAddr, stream: TcpStream) -> Self {
+    pub(super) fn new(worker: Rc<Worker>, address: Rc<Address>, socket: Socket) -> Self {
         let alarm_at = worker.stopwatch.nanos() + worker.timeout;
         let alarm = Box::pin(sleep(Duration::from_nanos(worker.timeout)));
         Self {
             worker,
             address,
-            stream,
+            socket,
             queue: VecDeque::new(),
             out: Vec::new(),
             written: 0,
@@ -115,20 +99,19 @@ impl Connection {
     /// reading while nobody reads its replies.
     fn poll_transfer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
         while let Some(rest) = self.out.get(self.written..).filter(|r| !r.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+            match self.socket.poll_write(cx, rest) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Trouble::Closed)),
                 Poll::Ready(Ok(length)) => self.written += length,
                 Poll::Pending => break,
             }
         }
-        let mut room = ReadBuf::new(self.input.get_mut(self.end..).unwrap_or_default());
-        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
-            Poll::Ready(Ok(())) if room.filled().is_empty() => Poll::Ready(Err(Trouble::Closed)),
-            Poll::Ready(Ok(())) => {
-                self.end += room.filled().len();
+        let room = self.input.get_mut(self.end..).unwrap_or_default();
+        match self.socket.poll_read(cx, room) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Trouble::Closed)),
+            Poll::Ready(Ok(length)) => {
+                self.end += length;
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Trouble::Closed)),
             Poll::Pending => self.poll_alarm(cx),
         }
     }
@@ -154,16 +137,19 @@ impl Connection {
         self.waiting_since = now;
         let before = self.start;
         let mut closed = false;
-        while let Some(flight) = self.queue.front() {
+        while let Some(flight) = self.queue.front_mut() {
             let input = self.input.get(self.start..self.end).unwrap_or_default();
-            let Ok(read) = self.worker.target.read(input) else {
+            let Ok(read) = self.worker.target.read(flight.awaited, input) else {
                 return Err(Trouble::Malformed);
             };
             let Some(reply) = read else { break };
-            self.worker.reply(flight, &reply, now);
+            let finished = self.worker.reply(flight, &reply, now, &mut self.out);
             self.start += reply.length;
             closed = reply.closes;
-            self.queue.pop_front();
+            let flight = self.queue.pop_front();
+            if !finished {
+                self.queue.extend(flight);
+            }
             if closed {
                 break;
             }
@@ -209,9 +195,9 @@ impl Connection {
             if self.worker.is_over() {
                 return false;
             }
-            match connect(self.address).await {
-                Ok(stream) => {
-                    self.stream = stream;
+            match opening::open(&*self.worker.target, &self.address).await {
+                Ok(socket) => {
+                    self.socket = socket;
                     return true;
                 }
                 Err(_) => self.worker.connect_failed(),

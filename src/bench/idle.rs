@@ -2,19 +2,18 @@
 //! nothing more happens.
 
 use rustix::process::{Resource, Rlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::bench::args::Args;
-use crate::bench::connection::connect;
 use crate::bench::failure::Failure;
 use crate::bench::machine::Machine;
+use crate::bench::opening;
 use crate::bench::phase::Setting;
 use crate::bench::process;
 use crate::bench::run::setting;
-use crate::bench::target::{Request, Target, Verb};
+use crate::bench::socket::Socket;
+use crate::bench::target::{Request, Verb};
 
 /// File descriptors that are needed besides the connections.
 const OTHER_FILES: u64 = 64;
@@ -37,13 +36,13 @@ pub(super) fn run(args: &Args) -> Result<String, Failure> {
         // The first connection pays for what the server makes once.
         let _first = open(&setting, args).await?;
         let before = process::usage(pid)?.resident;
-        let mut streams = Vec::with_capacity(args.connections);
+        let mut sockets = Vec::with_capacity(args.connections);
         for _ in 0..args.connections {
-            streams.push(open(&setting, args).await?);
+            sockets.push(open(&setting, args).await?);
         }
         sleep(args.duration().unwrap_or_default()).await;
         let after = process::usage(pid)?.resident;
-        let closed = streams.iter().filter(|s| is_closed(s)).count();
+        let closed = sockets.iter().filter(|s| s.is_closed()).count();
         Ok(report(args, before, after, closed))
     })
 }
@@ -68,44 +67,36 @@ fn raise_file_limit(connections: usize) -> Result<(), Failure> {
 }
 
 /// A connection on which one request was answered.
-async fn open(setting: &Setting, args: &Args) -> Result<TcpStream, Failure> {
-    let unreachable = |source| Failure::Unreachable {
-        endpoint: setting.endpoint.clone(),
-        source,
-    };
-    let mut stream = connect(setting.address).await.map_err(unreachable)?;
-    let target: &dyn Target = &*setting.target;
+async fn open(setting: &Setting, args: &Args) -> Result<Socket, Failure> {
+    let target = &*setting.target;
+    let mut socket = opening::open(target, &setting.address)
+        .await
+        .map_err(|failure| failure.at(&setting.endpoint))?;
     let mut out = Vec::new();
     let request = Request {
         verb: Verb::Fetch,
         token: &[],
         user: 0,
         mark: None,
+        if_version: None,
+        number: 0,
+        now: setting.stopwatch.unix_seconds(setting.stopwatch.nanos()),
     };
-    target.write(&request, &mut out);
-    stream.write_all(&out).await.map_err(unreachable)?;
-    let mut input = Vec::with_capacity(1024);
-    loop {
-        let read = timeout(args.timeout, stream.read_buf(&mut input)).await;
-        let no_reply = || Failure::Server(format!("{} did not answer GET {}", args.url, args.path));
-        match read {
-            Ok(Ok(1..)) => {}
-            Ok(Ok(0) | Err(_)) | Err(_) => return Err(no_reply()),
-        }
-        match target.read(&input) {
-            Ok(Some(_)) => return Ok(stream),
-            Ok(None) => {}
-            Err(_malformed) => return Err(no_reply()),
-        }
-    }
-}
-
-fn is_closed(stream: &TcpStream) -> bool {
-    let mut byte = [0];
-    match stream.try_read(&mut byte) {
-        Ok(0) => true,
-        Ok(_) => false,
-        Err(e) => e.kind() != std::io::ErrorKind::WouldBlock,
+    let awaited = target.write(&request, &mut out);
+    opening::write_all(&mut socket, &out)
+        .await
+        .map_err(|source| Failure::Unreachable {
+            endpoint: setting.endpoint.clone(),
+            source,
+        })?;
+    let mut input = Vec::new();
+    let read = opening::read_reply(target, awaited, &mut socket, &mut input, args.timeout);
+    match read.await {
+        Ok(_) => Ok(socket),
+        Err(why) => Err(Failure::Server(format!(
+            "the server at {} did not answer: {why}",
+            setting.endpoint
+        ))),
     }
 }
 
@@ -116,7 +107,7 @@ fn report(args: &Args, before: u64, after: u64, closed: usize) -> String {
     if args.json {
         let json = serde_json::json!({
             "workload": "idle",
-            "url": format!("http://{}", args.url),
+            "url": args.shown_url(),
             "connections": args.connections,
             "closed_by_server": closed,
             "resident_before_bytes": before,
@@ -127,11 +118,11 @@ fn report(args: &Args, before: u64, after: u64, closed: usize) -> String {
         return format!("{json:#}\n");
     }
     format!(
-        "{} idle connections to http://{} ({})\n\
+        "{} idle connections to {} ({})\n\
          server resident  {before} bytes before, {after} after: {each:.0} bytes a connection\n\
          closed by server {closed}\n",
         args.connections,
-        args.url,
+        args.shown_url(),
         machine.line(),
     )
 }

@@ -17,13 +17,17 @@ const AWAKE: u64 = 60_000;
 /// Nanoseconds after the end of the schedule in which overdue requests are still sent.
 const GRACE: u64 = SECOND;
 
-/// The share of one thread in the schedule: every `threads`-th request of `rate` a second. Idle
-/// connections wait in a queue, and the next due request goes to the first of them; while all are
-/// busy, due requests wait, and their latency counts from when they were due.
+/// The share of one thread in the schedule: every `threads`-th group of `rate` requests a second. A
+/// group is as many requests as a pipeline is deep, and falls due as one. Idle connections wait in a
+/// queue, and the next due group goes to the first of them; while all are busy, due requests wait,
+/// and their latency counts from when they were due.
 #[derive(Debug)]
 pub(super) struct Pacer {
     start: u64,
     end: u64,
+    /// Requests that fall due at one moment.
+    group: u64,
+    /// Nanoseconds between two groups of this thread.
     interval: f64,
     offset: f64,
     next: Cell<u64>,
@@ -42,16 +46,23 @@ pub(super) enum Due {
 }
 
 impl Pacer {
-    /// A schedule of `rate` requests a second over all threads, from `start` to `end`.
+    /// A schedule of `rate` requests a second over all threads, from `start` to `end`, in groups of
+    /// `depth`.
     #[expect(
         clippy::cast_precision_loss,
         reason = "rates and thread counts are far below 2^52"
     )]
-    pub(super) fn new(rate: u64, thread: usize, threads: usize, start: u64, end: u64) -> Self {
-        let step = SECOND as f64 / rate.max(1) as f64;
+    pub(super) fn new(
+        rate: u64,
+        depth: usize,
+        (thread, threads): (usize, usize),
+        (start, end): (u64, u64),
+    ) -> Self {
+        let step = SECOND as f64 * depth as f64 / rate.max(1) as f64;
         Self {
             start,
             end,
+            group: (depth as u64).max(1),
             interval: step * threads as f64,
             offset: step * thread as f64,
             next: Cell::new(0),
@@ -66,7 +77,8 @@ impl Pacer {
         reason = "offsets from the start are positive and below 2^52 nanoseconds (52 days)"
     )]
     fn intended(&self, number: u64) -> u64 {
-        let after = (self.offset + self.interval * number as f64) as u64;
+        let group = (number / self.group) as f64;
+        let after = (self.offset + self.interval * group) as u64;
         self.start.saturating_add(after)
     }
 
@@ -125,7 +137,7 @@ impl Pacer {
             } else if left > 0 {
                 tokio::task::yield_now().await;
             } else {
-                announced = number + 1;
+                announced = (number / self.group + 1) * self.group;
                 self.idle.notify_one();
             }
         }
@@ -180,7 +192,7 @@ mod tests {
 
     #[test]
     fn requests_that_stay_unsent_are_counted() {
-        let pacer = Pacer::new(1_000, 0, 1, 500, END);
+        let pacer = Pacer::new(1_000, 1, (0, 1), (500, END));
         assert_eq!(pacer.take(3_000_500), Due::At(500));
         assert_eq!(pacer.take(END + SECOND), Due::Never);
         assert_eq!(pacer.unsent(), 9);
@@ -189,10 +201,24 @@ mod tests {
     }
 
     #[test]
+    fn requests_of_a_pipeline_fall_due_together() {
+        let mut due = Vec::new();
+        for thread in 0..2 {
+            let pacer = Pacer::new(1_000, 4, (thread, 2), (500, END + 30_000_000));
+            while let Due::At(at) = pacer.take(END + 30_000_000) {
+                due.push(at);
+            }
+        }
+        due.sort_unstable();
+        let every_fourth: Vec<u64> = (0..40).map(|n| 500 + n / 4 * 4_000_000).collect();
+        assert_eq!(due, every_fourth);
+    }
+
+    #[test]
     fn schedule_is_shared_evenly_by_the_threads() {
         let mut due = Vec::new();
         for thread in 0..3 {
-            let pacer = Pacer::new(1_000, thread, 3, 500, END);
+            let pacer = Pacer::new(1_000, 1, (thread, 3), (500, END));
             assert_eq!(pacer.take(0), Due::Later);
             while let Due::At(at) = pacer.take(END) {
                 due.push(at);

@@ -2,19 +2,19 @@
 //! ends.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::bench::connection::{Connection, connect};
+use crate::bench::connection::Connection;
 use crate::bench::failure::Failure;
+use crate::bench::opening::{self, OpeningFailure};
 use crate::bench::pacer::Pacer;
+use crate::bench::socket::{Address, Socket};
 use crate::bench::stopwatch::Stopwatch;
 use crate::bench::target::Target;
 use crate::bench::worker::{State, Window, Worker};
@@ -23,9 +23,9 @@ use crate::bench::worker::{State, Window, Worker};
 #[derive(Clone)]
 pub(super) struct Setting {
     pub(super) target: Arc<dyn Target>,
-    /// Host and port as given.
+    /// Where it is, as given.
     pub(super) endpoint: String,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) stopwatch: Stopwatch,
     pub(super) connections: usize,
     pub(super) threads: usize,
@@ -145,15 +145,16 @@ fn run_thread(
         shared.unreachable.store(true, Ordering::Relaxed);
     }
     shared.start.wait();
-    let (runtime, streams) = prepared?;
+    let (runtime, sockets) = prepared?;
     if shared.unreachable.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let start = setting.stopwatch.nanos();
     let window = course.window(start);
-    let pacer = course
-        .rate
-        .map(|rate| Pacer::new(rate, thread, setting.threads, start, window.until));
+    let pacer = course.rate.map(|rate| {
+        let share = (thread, setting.threads);
+        Pacer::new(rate, course.depth, share, (start, window.until))
+    });
     let worker = Rc::new(Worker {
         target: Arc::clone(&setting.target),
         stopwatch: setting.stopwatch,
@@ -164,7 +165,7 @@ fn run_thread(
         created: Arc::clone(&shared.created),
         state: RefCell::new(state),
     });
-    runtime.block_on(drive(&worker, setting.address, streams))?;
+    runtime.block_on(drive(&worker, &setting.address, sockets))?;
     let unsent = worker.pacer.as_ref().map_or(0, Pacer::unsent);
     drop(runtime);
     let worker = Rc::into_inner(worker)
@@ -174,7 +175,7 @@ fn run_thread(
     Ok(Some(state))
 }
 
-type Prepared = (tokio::runtime::LocalRuntime, Vec<TcpStream>);
+type Prepared = (tokio::runtime::LocalRuntime, Vec<Socket>);
 
 /// The thread's runtime and its share of the connections, all of them open.
 fn prepare(setting: &Setting, thread: usize) -> Result<Prepared, Failure> {
@@ -183,18 +184,15 @@ fn prepare(setting: &Setting, thread: usize) -> Result<Prepared, Failure> {
         .build_local(LocalOptions::default())
         .map_err(|e| Failure::Local(format!("a thread's event loop could not be made: {e}")))?;
     let share = share_of(setting.connections, thread, setting.threads);
-    let streams = runtime.block_on(async {
-        let mut streams = Vec::with_capacity(share);
+    let sockets = runtime.block_on(async {
+        let mut sockets = Vec::with_capacity(share);
         for _ in 0..share {
-            streams.push(connect(setting.address).await?);
+            sockets.push(opening::open(&*setting.target, &setting.address).await?);
         }
-        Ok(streams)
+        Ok(sockets)
     });
-    let streams = streams.map_err(|source| Failure::Unreachable {
-        endpoint: setting.endpoint.clone(),
-        source,
-    })?;
-    Ok((runtime, streams))
+    let sockets = sockets.map_err(|failure: OpeningFailure| failure.at(&setting.endpoint))?;
+    Ok((runtime, sockets))
 }
 
 /// The part of `all` that falls to one of the threads.
@@ -204,13 +202,14 @@ pub(super) fn share_of(all: usize, thread: usize, threads: usize) -> usize {
 
 async fn drive(
     worker: &Rc<Worker>,
-    address: SocketAddr,
-    streams: Vec<TcpStream>,
+    address: &Address,
+    sockets: Vec<Socket>,
 ) -> Result<(), Failure> {
-    let connections: Vec<_> = streams
+    let address = Rc::new(address.clone());
+    let connections: Vec<_> = sockets
         .into_iter()
-        .map(|stream| {
-            let connection = Connection::new(Rc::clone(worker), address, stream);
+        .map(|socket| {
+            let connection = Connection::new(Rc::clone(worker), Rc::clone(&address), socket);
             tokio::task::spawn_local(connection.run())
         })
         .collect();

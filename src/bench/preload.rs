@@ -73,7 +73,7 @@ pub(super) fn create(
              speak {}, and has it room?",
             after - before,
             setting.endpoint,
-            args.dialect.name(),
+            args.protocol(),
         )));
     }
     Ok(states)

@@ -25,6 +25,15 @@ impl Random {
         let scaled = (u128::from(self.next()) * bound as u128) >> 64;
         usize::try_from(scaled).unwrap_or(0)
     }
+
+    /// A number from 0 to below 1.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "53 bits are what a fraction can hold"
+    )]
+    pub(super) fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 #[cfg(test)]

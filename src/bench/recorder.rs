@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::bench::failure::Failure;
 use crate::bench::stopwatch::SECOND;
-use crate::bench::target::Verb;
+use crate::bench::target::{Refusal, Verb};
 
 /// Nanoseconds of the longest latency that is told apart from longer ones.
 const LONGEST: u64 = 600 * SECOND;
@@ -15,8 +15,8 @@ const LONGEST: u64 = 600 * SECOND;
 /// Why a request came to nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Trouble {
-    /// The reply is an error with this status.
-    Status(u16),
+    /// The reply is an error.
+    Refused(Refusal),
     /// No such session, though the run did not end it.
     Missing,
     /// The bytes that came are no reply.
@@ -32,8 +32,7 @@ pub(super) enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(200) => f.write_str("status 200 with an error inside"),
-            Self::Status(status) => write!(f, "status {status}"),
+            Self::Refused(refusal) => write!(f, "{refusal}"),
             Self::Missing => f.write_str("session missing"),
             Self::Malformed => f.write_str("malformed reply"),
             Self::Closed => f.write_str("connection closed"),
@@ -54,6 +53,7 @@ fn latencies() -> Result<Latencies, Failure> {
 /// The measurements of one verb.
 #[derive(Clone, Debug)]
 pub(super) struct VerbRecord {
+    pub(super) verb: Verb,
     /// From the intended start of a request to its reply.
     pub(super) response: Latencies,
     pub(super) errors: u64,
@@ -62,10 +62,11 @@ pub(super) struct VerbRecord {
 /// The measurements of a thread, or of all when added up.
 #[derive(Clone, Debug)]
 pub(super) struct Recorder {
-    verbs: BTreeMap<Verb, VerbRecord>,
-    /// From the sending of a request to its reply; differs from the response time only when the
-    /// load follows a schedule.
-    pub(super) service: Latencies,
+    /// In the order of [`Verb::ALL`].
+    verbs: Vec<VerbRecord>,
+    /// From the sending of a request to its reply; only where the load follows a schedule, because
+    /// otherwise it is the response time.
+    service: Option<Latencies>,
     pub(super) troubles: BTreeMap<Trouble, u64>,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
@@ -76,21 +77,18 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new() -> Result<Self, Failure> {
-        let mut verbs = BTreeMap::new();
-        for verb in Verb::ALL {
-            let response = latencies()?;
-            verbs.insert(
+    /// `scheduled` says whether requests may be sent later than they were due.
+    pub(super) fn new(scheduled: bool) -> Result<Self, Failure> {
+        let verbs = Verb::ALL.into_iter().map(|verb| {
+            Ok(VerbRecord {
                 verb,
-                VerbRecord {
-                    response,
-                    errors: 0,
-                },
-            );
-        }
+                response: latencies()?,
+                errors: 0,
+            })
+        });
         Ok(Self {
-            verbs,
-            service: latencies()?,
+            verbs: verbs.collect::<Result<_, Failure>>()?,
+            service: scheduled.then(latencies).transpose()?,
             troubles: BTreeMap::new(),
             bytes_sent: 0,
             bytes_received: 0,
@@ -101,14 +99,16 @@ impl Recorder {
 
     /// A request that was answered as it should be. Times in nanoseconds.
     pub(super) fn answered(&mut self, verb: Verb, response: u64, service: u64) {
-        if let Some(record) = self.verbs.get_mut(&verb) {
+        if let Some(record) = self.verbs.get_mut(verb.index()) {
             record.response.saturating_record(response);
         }
-        self.service.saturating_record(service);
+        if let Some(latencies) = &mut self.service {
+            latencies.saturating_record(service);
+        }
     }
 
     pub(super) fn failed(&mut self, verb: Verb, trouble: Trouble) {
-        if let Some(record) = self.verbs.get_mut(&verb) {
+        if let Some(record) = self.verbs.get_mut(verb.index()) {
             record.errors += 1;
         }
         self.trouble(trouble);
@@ -119,25 +119,32 @@ impl Recorder {
     }
 
     /// The verbs that were used.
-    pub(super) fn verbs(&self) -> impl Iterator<Item = (Verb, &VerbRecord)> {
+    pub(super) fn verbs(&self) -> impl Iterator<Item = &VerbRecord> {
         self.verbs
             .iter()
-            .filter(|(_, record)| !record.response.is_empty() || record.errors > 0)
-            .map(|(verb, record)| (*verb, record))
+            .filter(|record| !record.response.is_empty() || record.errors > 0)
     }
 
     /// The response times of all verbs together.
     pub(super) fn all(&self) -> Result<Latencies, Failure> {
         let mut all = latencies()?;
-        for (_, record) in self.verbs() {
+        for record in self.verbs() {
             add(&mut all, &record.response)?;
         }
         Ok(all)
     }
 
+    /// The times from sending to reply; those of a schedule's requests, else the response times.
+    pub(super) fn service(&self) -> Result<Latencies, Failure> {
+        match &self.service {
+            Some(service) => Ok(service.clone()),
+            None => self.all(),
+        }
+    }
+
     /// Requests answered as they should be.
     pub(super) fn requests(&self) -> u64 {
-        self.service.len()
+        self.verbs.iter().map(|record| record.response.len()).sum()
     }
 
     /// Errors of all kinds.
@@ -146,13 +153,13 @@ impl Recorder {
     }
 
     pub(super) fn add(&mut self, other: &Self) -> Result<(), Failure> {
-        for (verb, theirs) in &other.verbs {
-            if let Some(ours) = self.verbs.get_mut(verb) {
-                add(&mut ours.response, &theirs.response)?;
-                ours.errors += theirs.errors;
-            }
+        for (ours, theirs) in self.verbs.iter_mut().zip(&other.verbs) {
+            add(&mut ours.response, &theirs.response)?;
+            ours.errors += theirs.errors;
         }
-        add(&mut self.service, &other.service)?;
+        if let (Some(ours), Some(theirs)) = (&mut self.service, &other.service) {
+            add(ours, theirs)?;
+        }
         for (trouble, count) in &other.troubles {
             *self.troubles.entry(*trouble).or_default() += count;
         }

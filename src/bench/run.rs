@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use crate::bench::args::Args;
+use crate::bench::args::{Args, Task};
+use crate::bench::echo_server;
 use crate::bench::failure::Failure;
 use crate::bench::idle;
 use crate::bench::machine::{CpuTicks, Machine};
@@ -16,17 +16,16 @@ use crate::bench::recorder::Recorder;
 use crate::bench::report::{Report, ServerCost};
 use crate::bench::sessions::Sessions;
 use crate::bench::stopwatch::{SECOND, Stopwatch, nanos_of};
-use crate::bench::target::Target;
-use crate::bench::target::http::{HttpSettings, HttpTarget};
+use crate::bench::target::TargetSettings;
 use crate::bench::verify::violations::Tally;
 use crate::bench::verify::{Ledger, audit};
 use crate::bench::worker::State;
-use crate::bench::workload::{Source, Workload};
+use crate::bench::workload::{Endless, Keys, Source, Storm, Workload};
 
 /// Runs the load tester and prints its report on standard output.
 ///
-/// Exit status: 0 when the run was carried out, 1 when `--verify` found violations, 2 for bad
-/// arguments, 3 when the server refuses what the run needs, 4 when it cannot be reached.
+/// Exit status: 0 when the run was carried out, 1 when `--verify` found violations or a `--fail-if`
+/// holds, 2 for bad arguments, 3 when the server refuses what the run needs, 4 when it cannot be reached.
 #[must_use]
 pub fn run(args: Args) -> ExitCode {
     run_to(&args, &mut io::stdout(), &mut io::stderr())
@@ -34,17 +33,12 @@ pub fn run(args: Args) -> ExitCode {
 
 /// As [`run`], with the report and the sentence about a failure written where the caller says.
 pub fn run_to(args: &Args, report: &mut dyn Write, complaint: &mut dyn Write) -> ExitCode {
-    let result = args
-        .check()
-        .map_err(Failure::Usage)
-        .and_then(|()| match args.workload {
-            Workload::Idle => idle::run(args).map(|text| (text, ExitCode::SUCCESS)),
-            Workload::Create | Workload::Get | Workload::Set | Workload::Mixed | Workload::Url => {
-                measure(args)
-            }
-        });
+    let result = match &args.task {
+        Some(Task::EchoServer(server)) => echo_server::run(server, report).map(Outcome::silent),
+        None => load(args),
+    };
     let written = match result {
-        Ok((text, code)) => report.write_all(text.as_bytes()).map(|()| code),
+        Ok(outcome) => outcome.write(report, complaint),
         Err(failure) => {
             writeln!(complaint, "cloakroom bench: {failure}").map(|()| failure.exit_code())
         }
@@ -53,24 +47,72 @@ pub fn run_to(args: &Args, report: &mut dyn Write, complaint: &mut dyn Write) ->
     written.unwrap_or(ExitCode::from(3))
 }
 
+fn load(args: &Args) -> Result<Outcome, Failure> {
+    args.check()
+        .map_err(Failure::Usage)
+        .and_then(|()| match args.workload {
+            Workload::Idle => idle::run(args).map(|text| Outcome {
+                text,
+                code: ExitCode::SUCCESS,
+                failed: Vec::new(),
+            }),
+            Workload::Create
+            | Workload::Get
+            | Workload::Touch
+            | Workload::Set
+            | Workload::List
+            | Workload::Mixed
+            | Workload::LoginStorm
+            | Workload::Url => measure(args),
+        })
+}
+
+/// What a run that was carried out came to.
+struct Outcome {
+    text: String,
+    code: ExitCode,
+    /// Sentences about conditions of `--fail-if` that hold.
+    failed: Vec<String>,
+}
+
+impl Outcome {
+    fn silent(code: ExitCode) -> Self {
+        Self {
+            text: String::new(),
+            code,
+            failed: Vec::new(),
+        }
+    }
+
+    fn write(&self, report: &mut dyn Write, complaint: &mut dyn Write) -> io::Result<ExitCode> {
+        report.write_all(self.text.as_bytes())?;
+        for sentence in &self.failed {
+            writeln!(complaint, "cloakroom bench: {sentence}")?;
+        }
+        Ok(self.code)
+    }
+}
+
 /// What the phases of a run share.
 ///
 /// # Errors
 /// When the host has no address.
 pub(super) fn setting(args: &Args) -> Result<Setting, Failure> {
-    let endpoint = args.url.to_string();
-    let address = args.url.resolve().map_err(|source| Failure::Unreachable {
+    let place = args.endpoint().map_err(Failure::Usage)?;
+    let endpoint = place.to_string();
+    let address = place.resolve().map_err(|source| Failure::Unreachable {
         endpoint: endpoint.clone(),
         source,
     })?;
-    let target: Arc<dyn Target> = Arc::new(HttpTarget::new(&HttpSettings {
+    let target = args.target.target(&TargetSettings {
         dialect: args.dialect,
-        host: endpoint.clone(),
+        host: place.host(),
         app: args.app.clone(),
         path: args.path.clone(),
         data_bytes: args.data_size,
+        verify: args.verify,
         ttl: args.ttl,
-    }));
+    });
     Ok(Setting {
         target,
         endpoint,
@@ -82,7 +124,7 @@ pub(super) fn setting(args: &Args) -> Result<Setting, Failure> {
     })
 }
 
-fn measure(args: &Args) -> Result<(String, ExitCode), Failure> {
+fn measure(args: &Args) -> Result<Outcome, Failure> {
     let setting = setting(args)?;
     let server = |()| args.pid.map(process::usage).transpose();
     let empty = server(())?;
@@ -101,7 +143,7 @@ fn measure(args: &Args) -> Result<(String, ExitCode), Failure> {
         watch(args, &setting, progress)
     })?;
     let watched = watched?;
-    let mut recorder = Recorder::new()?;
+    let mut recorder = Recorder::new(args.rate.is_some())?;
     for state in &states {
         recorder.add(&state.recorder)?;
     }
@@ -117,6 +159,7 @@ fn measure(args: &Args) -> Result<(String, ExitCode), Failure> {
     let report = Report {
         args,
         machine: Machine::here(),
+        durability: (args.durability.clone()).or_else(|| setting.target.durability()),
         nanos: end.saturating_sub(watched.window_from).max(1),
         recorder,
         server: watched.server.zip(empty).zip(preloaded).map(
@@ -131,18 +174,33 @@ fn measure(args: &Args) -> Result<(String, ExitCode), Failure> {
         steal_percent: watched.steal_percent,
         tally,
     };
-    let code = exit_code(&report);
-    Ok((report.text()?, code))
+    let failed = report.failed_conditions()?;
+    Ok(Outcome {
+        text: report.text(&failed)?,
+        code: exit_code(&report, &failed),
+        failed,
+    })
 }
 
-fn exit_code(report: &Report<'_>) -> ExitCode {
+fn exit_code(report: &Report<'_>, failed: &[String]) -> ExitCode {
     if report.tally.as_ref().is_some_and(|t| t.count() > 0) {
         ExitCode::from(1)
     } else if report.recorder.requests() == 0 {
         ExitCode::from(3)
+    } else if !failed.is_empty() {
+        ExitCode::from(1)
     } else {
         ExitCode::SUCCESS
     }
+}
+
+fn endless(args: &Args) -> Source {
+    Source::Endless(Endless {
+        workload: args.workload,
+        mix: args.mix.clone(),
+        keys: Keys::new(args.keys),
+        storm: Storm::new(args.burst, args.reads),
+    })
 }
 
 /// The states of all threads before anything was sent.
@@ -154,12 +212,13 @@ fn first_states(args: &Args, setting: &Setting) -> Result<Vec<State>, Failure> {
                 .verify
                 .then(|| Ledger::new(target.life(), target.slots()));
             Ok(State {
-                source: Source::Endless(args.workload),
+                source: endless(args),
                 sessions: Sessions::new(target.token_bytes(), ledger),
                 random: Random::new(args.seed, thread),
-                recorder: Recorder::new()?,
+                recorder: Recorder::new(false)?,
                 next_user: thread as u64,
                 user_step: args.threads as u64,
+                number: 0,
                 requests_left: None,
                 keep_created: true,
                 create_trouble: None,
@@ -174,8 +233,8 @@ fn ready_to_measure(args: &Args, states: Vec<State>) -> Result<Vec<State>, Failu
     let mut ready = Vec::with_capacity(states.len());
     for (thread, state) in states.into_iter().enumerate() {
         ready.push(State {
-            source: Source::Endless(args.workload),
-            recorder: Recorder::new()?,
+            source: endless(args),
+            recorder: Recorder::new(args.rate.is_some())?,
             requests_left: requests.map(|n| share_of(n, thread, args.threads) as u64),
             keep_created: args.verify || args.workload.reuses_created(),
             ..state

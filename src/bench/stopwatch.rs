@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::clock::{Clock as _, SystemClock};
+
 /// Nanoseconds in a second.
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// Nanoseconds in a millisecond.
@@ -12,6 +14,8 @@ pub(super) const MILLISECOND: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopwatch {
     origin: Instant,
+    /// Milliseconds since 1970 at `origin`.
+    wall: u64,
 }
 
 impl Stopwatch {
@@ -22,12 +26,18 @@ impl Stopwatch {
     pub(super) fn start() -> Self {
         Self {
             origin: Instant::now(),
+            wall: SystemClock::start().now().0,
         }
     }
 
     /// Nanoseconds since the start.
     pub(super) fn nanos(self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds since 1970 when the watch shows `nanos`.
+    pub(super) fn unix_seconds(self, nanos: u64) -> u64 {
+        (self.wall + nanos / MILLISECOND) / 1_000
     }
 
     /// Holds the calling thread until the watch shows `moment`.

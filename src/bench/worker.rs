@@ -10,9 +10,9 @@ use crate::bench::random::Random;
 use crate::bench::recorder::{Recorder, Trouble};
 use crate::bench::sessions::Sessions;
 use crate::bench::stopwatch::Stopwatch;
-use crate::bench::target::{Contents, Mark, Meaning, Reply, Request, Target, Verb};
+use crate::bench::target::{Awaited, Contents, Frame, Meaning, Reply, Request, Target, Verb};
 use crate::bench::verify::{Ended, Expectation, Outcome};
-use crate::bench::workload::Source;
+use crate::bench::workload::{Source, Step};
 
 /// The part of a phase whose requests are counted: those that start at `from` or later and before
 /// `until`, in nanoseconds of the stopwatch.
@@ -25,10 +25,13 @@ pub(super) struct Window {
 /// A request whose reply has not come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
-    verb: Verb,
-    session: usize,
-    mark: Option<Mark>,
+    pub(super) awaited: Awaited,
+    step: Step,
+    /// Number of the user of a session to be created.
+    user: u64,
     expectation: Expectation,
+    /// What an earlier part of the answer showed.
+    shown: Option<Contents>,
     /// When it should have been sent.
     intended: u64,
     /// When it was sent.
@@ -44,6 +47,8 @@ pub(super) struct State {
     /// Number of the next user, and by how much it grows.
     pub(super) next_user: u64,
     pub(super) user_step: u64,
+    /// Number of the last request.
+    pub(super) number: u32,
     /// Requests of the window that may still be sent; `None` when time ends the window.
     pub(super) requests_left: Option<u64>,
     /// Keep the tokens of created sessions.
@@ -141,36 +146,72 @@ impl Worker {
         let Some(step) = state.source.next(&mut state.sessions, &mut state.random) else {
             return false;
         };
-        let mut request = Request {
-            verb: step.verb,
-            token: &[],
-            user: 0,
-            mark: step.mark,
-        };
+        let mut user = 0;
         let mut expectation = Expectation::default();
         match step.verb {
             Verb::Create => {
-                request.user = state.next_user;
+                user = state.next_user;
                 state.next_user += state.user_step;
             }
-            Verb::Get | Verb::Set | Verb::Kill => {
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
                 if let Some(ledger) = &mut state.sessions.ledger {
-                    expectation = ledger.send(step.session, now);
+                    expectation = ledger.send(step.session, step.verb, step.if_version, now);
                 }
-                request.token = state.sessions.token(step.session);
             }
-            Verb::Fetch => {}
+            Verb::List | Verb::Fetch => {}
         }
-        self.target.write(&request, out);
+        state.number = state.number.wrapping_add(1);
+        let awaited = self.with_request(state, step, user, now, |request| {
+            self.target.write(request, out)
+        });
         queue.push_back(InFlight {
-            verb: step.verb,
-            session: step.session,
-            mark: step.mark,
+            awaited,
+            step,
+            user,
             expectation,
+            shown: None,
             intended,
             sent: now,
         });
         true
+    }
+
+    /// A request as a target wants it.
+    fn with_request<R>(
+        &self,
+        state: &State,
+        step: Step,
+        user: u64,
+        now: u64,
+        write: impl FnOnce(&Request<'_>) -> R,
+    ) -> R {
+        let number = state.number;
+        let chosen = match step.verb {
+            Verb::Create => self.target.chosen_token(user),
+            Verb::Get
+            | Verb::Touch
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch => None,
+        };
+        let token: &[u8] = match step.verb {
+            Verb::Create => chosen.as_ref().map_or(&[], |token| token.as_slice()),
+            Verb::Get | Verb::Touch | Verb::Set | Verb::Rotate | Verb::Kill => {
+                state.sessions.token(step.session)
+            }
+            Verb::List | Verb::Fetch => &[],
+        };
+        write(&Request {
+            verb: step.verb,
+            token,
+            user,
+            mark: step.mark,
+            if_version: step.if_version,
+            now: self.stopwatch.unix_seconds(now),
+            number,
+        })
     }
 
     /// Counts bytes that came from the server.
@@ -180,54 +221,91 @@ impl Worker {
         }
     }
 
-    /// Judges a reply.
-    pub(super) fn reply(&self, flight: &InFlight, reply: &Reply<'_>, now: u64) {
+    /// Judges a reply. False when the request needs another round trip, which is appended to `out`.
+    pub(super) fn reply(
+        &self,
+        flight: &mut InFlight,
+        reply: &Reply<'_>,
+        now: u64,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let state = &mut *self.state.borrow_mut();
-        let meaning = self.target.meaning(flight.verb, &reply.frame);
-        let trouble = match meaning {
+        let trouble = match self.target.meaning(flight.awaited, &reply.frame) {
+            Meaning::Unfinished => {
+                if flight.step.verb == Verb::Get && state.sessions.ledger.is_some() {
+                    flight.shown = self.target.contents(&reply.frame.body);
+                }
+                let (step, user) = (flight.step, flight.user);
+                state.number = state.number.wrapping_add(1);
+                flight.awaited = self.with_request(state, step, user, now, |request| {
+                    let frame = &reply.frame;
+                    self.target.go_on(request, flight.awaited, frame, out)
+                });
+                return false;
+            }
             Meaning::Created(token) => self.created(state, token, flight, now),
             Meaning::Served => {
-                let outcome = match flight.verb {
-                    Verb::Set => Outcome::Written,
-                    Verb::Get if state.sessions.ledger.is_some() => {
-                        Outcome::Shown(self.contents(reply))
-                    }
-                    Verb::Get | Verb::Create | Verb::Kill | Verb::Fetch => Outcome::Unknown,
-                };
-                settle(state, flight, outcome, now);
+                self.served(state, flight, &reply.frame, now);
                 None
             }
             Meaning::Killed => {
                 settle(state, flight, Outcome::Killed, now);
                 if state.sessions.ledger.is_some() {
-                    state.sessions.killed.push(flight.session);
+                    state.sessions.killed.push(flight.step.session);
                 }
                 None
             }
+            Meaning::Rotated(token) => rotated(state, token, flight, now),
+            Meaning::Conflict => {
+                settle(state, flight, Outcome::Conflict, now);
+                None
+            }
             Meaning::Missing => missing(state, flight, now),
-            Meaning::Refused(status) => {
+            Meaning::Refused(refusal) => {
                 settle(state, flight, Outcome::Unknown, now);
-                Some(Trouble::Status(status))
+                Some(Trouble::Refused(refusal))
             }
         };
         self.record(state, flight, trouble, now);
+        true
     }
 
-    fn contents(&self, reply: &Reply<'_>) -> Option<Contents> {
-        self.target.contents(&reply.frame.body)
+    fn served(&self, state: &mut State, flight: &InFlight, frame: &Frame<'_>, now: u64) {
+        let outcome = match flight.step.verb {
+            Verb::Set if state.sessions.ledger.is_some() => {
+                Outcome::Written(self.target.version(&frame.body))
+            }
+            Verb::Touch => Outcome::Touched,
+            Verb::Get if state.sessions.ledger.is_some() => {
+                Outcome::Shown((flight.shown).or_else(|| self.target.contents(&frame.body)))
+            }
+            Verb::Get
+            | Verb::Set
+            | Verb::Rotate
+            | Verb::Create
+            | Verb::Kill
+            | Verb::List
+            | Verb::Fetch => Outcome::Unknown,
+        };
+        settle(state, flight, outcome, now);
     }
 
     fn created(
         &self,
         state: &mut State,
-        token: &[u8],
+        token: Option<&[u8]>,
         flight: &InFlight,
         now: u64,
     ) -> Option<Trouble> {
         if !state.keep_created {
             return None;
         }
-        if !state.sessions.add(token) {
+        let added = match token {
+            Some(token) => state.sessions.add(token),
+            None => (self.target.chosen_token(flight.user))
+                .is_some_and(|token| state.sessions.add(&token)),
+        };
+        if !added {
             return Some(Trouble::Malformed);
         }
         if let Some(ledger) = &mut state.sessions.ledger {
@@ -242,6 +320,10 @@ impl Worker {
         let now = self.stopwatch.nanos();
         let state = &mut *self.state.borrow_mut();
         settle(state, flight, Outcome::Unknown, now);
+        if flight.step.verb == Verb::Rotate {
+            // Nobody knows its token any more.
+            state.sessions.end(flight.step.session);
+        }
         self.record(state, flight, Some(trouble), now);
     }
 
@@ -259,7 +341,7 @@ impl Worker {
     }
 
     fn record(&self, state: &mut State, flight: &InFlight, trouble: Option<Trouble>, now: u64) {
-        if flight.verb == Verb::Create && trouble.is_some() {
+        if flight.step.verb == Verb::Create && trouble.is_some() {
             state.source.create_failed();
             state.create_trouble = state.create_trouble.or(trouble);
         }
@@ -268,11 +350,11 @@ impl Worker {
         }
         state.recorder.last_reply = now;
         match trouble {
-            Some(trouble) => state.recorder.failed(flight.verb, trouble),
+            Some(trouble) => state.recorder.failed(flight.step.verb, trouble),
             None => {
                 let response = now.saturating_sub(flight.intended);
                 let service = now.saturating_sub(flight.sent);
-                state.recorder.answered(flight.verb, response, service);
+                state.recorder.answered(flight.step.verb, response, service);
             }
         }
     }
@@ -281,25 +363,47 @@ impl Worker {
 /// A session that is not there is an error when nobody ended it. In a verified run the ledger
 /// knows better.
 fn missing(state: &mut State, flight: &InFlight, now: u64) -> Option<Trouble> {
-    let expected = state.sessions.has_ended(flight.session) && flight.verb != Verb::Kill;
-    settle(state, flight, Outcome::Missing, now);
-    state.sessions.end(flight.session);
+    let expected = state.sessions.has_ended(flight.step.session) && flight.step.verb != Verb::Kill;
+    if !settle(state, flight, Outcome::Missing, now) {
+        return None;
+    }
+    state.sessions.end(flight.step.session);
     (!expected && state.sessions.ledger.is_none()).then_some(Trouble::Missing)
 }
 
-fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) {
-    if matches!(flight.verb, Verb::Create | Verb::Fetch) {
-        return;
+/// In a verified run the token that the session had must not be served any more.
+fn rotated(state: &mut State, token: &[u8], flight: &InFlight, now: u64) -> Option<Trouble> {
+    settle(state, flight, Outcome::Rotated, now);
+    let Some(old) = state.sessions.rotate(flight.step.session, token) else {
+        return Some(Trouble::Malformed);
+    };
+    if state.sessions.ledger.is_some() {
+        let retired = state.sessions.len();
+        state.sessions.add(&old);
+        state.sessions.end(retired);
+        state.sessions.killed.push(retired);
+        if let Some(ledger) = &mut state.sessions.ledger {
+            ledger.retired();
+        }
     }
-    if let Some(ledger) = &mut state.sessions.ledger {
-        ledger.settle(&Ended {
-            session: flight.session,
+    None
+}
+
+/// False when the session may live on although the request did not find it.
+fn settle(state: &mut State, flight: &InFlight, outcome: Outcome, now: u64) -> bool {
+    if matches!(flight.step.verb, Verb::Create | Verb::List | Verb::Fetch) {
+        return true;
+    }
+    match &mut state.sessions.ledger {
+        None => true,
+        Some(ledger) => ledger.settle(&Ended {
+            session: flight.step.session,
             expectation: flight.expectation,
-            mark: flight.mark,
-            verb: flight.verb,
+            mark: flight.step.mark,
+            verb: flight.step.verb,
             outcome,
             sent: flight.sent,
             now,
-        });
+        }),
     }
 }

@@ -10,13 +10,14 @@ use crate::config::span::parse_span;
 use crate::config::storage::Durability;
 
 /// Every key, as its flag is called.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "access-log",
     "data",
     "durability",
     "http",
     "insecure",
     "ip-index",
+    "listen",
     "log-format",
     "max-apps",
     "max-connections",
@@ -34,6 +35,8 @@ pub(super) const KEYS: [&str; 15] = [
 pub(super) struct FileSettings {
     #[serde(default)]
     pub(super) http: Vec<String>,
+    #[serde(default)]
+    pub(super) listen: Vec<String>,
     pub(super) memory_only: Option<bool>,
     pub(super) data: Option<PathBuf>,
     pub(super) durability: Option<Durability>,

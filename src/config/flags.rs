@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 
-use crate::config::listen::HttpListen;
+use crate::config::listen::{BinaryListen, HttpListen};
 use crate::config::size::parse_size;
 use crate::config::span::parse_span;
 use crate::config::storage::Durability;
@@ -39,6 +39,16 @@ pub struct ServeFlags {
         value_delimiter = ' '
     )]
     pub http: Vec<HttpListen>,
+
+    /// Serve the binary protocol here: host:port or unix:PATH, with ,allow=CIDR,... behind it for the
+    /// peers let in [default: 127.0.0.1:7070; neither default stands when --http or --listen is given]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CLOAKROOM_LISTEN",
+        value_delimiter = ' '
+    )]
+    pub listen: Vec<BinaryListen>,
 
     /// Keep sessions in memory only: they are gone when the server stops
     #[arg(long, env = "CLOAKROOM_MEMORY_ONLY", value_parser = FalseyValueParser::new())]

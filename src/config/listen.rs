@@ -50,6 +50,15 @@ pub struct HttpListen {
     pub allow: Vec<Cidr>,
 }
 
+/// A listener for the binary protocol.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BinaryListen {
+    /// Where.
+    pub address: Address,
+    /// The peers let in; empty for everybody.
+    pub allow: Vec<Cidr>,
+}
+
 /// Why an address is refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ListenError {
@@ -96,10 +105,7 @@ impl FromStr for HttpListen {
     type Err = ListenError;
 
     fn from_str(text: &str) -> Result<Self, ListenError> {
-        let (place, rules) = match text.split_once(',') {
-            Some((place, rules)) => (place, Some(rules)),
-            None => (text, None),
-        };
+        let (place, rules) = rules_behind(text);
         let (dialect, place) = match place.split_once('=') {
             Some((name, place)) if !name.contains(':') => {
                 let known = DIALECTS.iter().find(|(known, _)| *known == name);
@@ -108,20 +114,43 @@ impl FromStr for HttpListen {
             }
             Some(_) | None => (None, place),
         };
-        let address = parse_address(place)?;
-        let allow = match rules {
-            Some(rules) => parse_allow(rules)?,
-            None => Vec::new(),
-        };
-        if !allow.is_empty() && matches!(address, Address::Unix(_)) {
-            return Err(ListenError::AllowOnUnix);
-        }
+        let (address, allow) = parse_place(place, rules)?;
         Ok(Self {
             dialect,
             address,
             allow,
         })
     }
+}
+
+impl FromStr for BinaryListen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        let (place, rules) = rules_behind(text);
+        let (address, allow) = parse_place(place, rules)?;
+        Ok(Self { address, allow })
+    }
+}
+
+/// A listener's place, and the rules behind the first comma.
+fn rules_behind(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(',') {
+        Some((place, rules)) => (place, Some(rules)),
+        None => (text, None),
+    }
+}
+
+fn parse_place(place: &str, rules: Option<&str>) -> Result<(Address, Vec<Cidr>), ListenError> {
+    let address = parse_address(place)?;
+    let allow = match rules {
+        Some(rules) => parse_allow(rules)?,
+        None => Vec::new(),
+    };
+    if !allow.is_empty() && matches!(address, Address::Unix(_)) {
+        return Err(ListenError::AllowOnUnix);
+    }
+    Ok((address, allow))
 }
 
 fn parse_address(text: &str) -> Result<Address, ListenError> {

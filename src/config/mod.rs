@@ -8,10 +8,12 @@ mod span;
 mod storage;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use flags::{LogFormat, ServeFlags};
-pub use listen::{Address, Cidr, DialectName, HttpListen};
+use listen::ListenError;
+pub use listen::{Address, BinaryListen, Cidr, DialectName, HttpListen};
 pub use size::parse_size;
 pub use span::parse_span;
 pub use storage::{DEFAULT_DATA, Durability, Storage};
@@ -21,6 +23,8 @@ use crate::limits;
 
 /// Where HTTP is served when nothing else is said.
 pub const DEFAULT_HTTP: &str = "127.0.0.1:7080";
+/// Where the binary protocol is served when nothing else is said.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7070";
 
 /// Variables of the replaced services that mean nothing here.
 const UNUSED_VARIABLES: [&str; 3] = ["RS_NAMESPACE", "RS_REDISHOST", "RS_REDISPORT"];
@@ -62,6 +66,8 @@ impl Default for HttpLimits {
 pub struct Config {
     /// Where HTTP is served.
     pub http: Vec<HttpListen>,
+    /// Where the binary protocol is served.
+    pub listen: Vec<BinaryListen>,
     /// Where sessions are kept on disk; `None` keeps them in memory only.
     pub storage: Option<Storage>,
     /// Bytes that sessions may take; `u64::MAX` for no bound.
@@ -95,6 +101,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http: Vec::new(),
+            listen: Vec::new(),
             storage: None,
             max_memory: u64::MAX,
             max_apps: limits::APPS,
@@ -169,11 +176,13 @@ impl Config {
             Some(path) => FileSettings::read(path)?,
             None => FileSettings::default(),
         };
+        let (http, listen) = all_listeners(&flags, &file, environment)?;
         let defaults = Self::default();
         let log_level = environment("RS_LOGLEVEL");
         let old_access_log = log_level.is_some_and(|level| !level.is_empty() && level != "none");
         Ok(Self {
-            http: listeners(&flags, &file, environment)?,
+            http,
+            listen,
             storage: Storage::resolve(&flags, &file)?,
             max_memory: match (flags.max_memory, &file.max_memory) {
                 (Some(bytes), _) => bytes,
@@ -225,8 +234,7 @@ fn at_least_one(setting: &'static str, value: Option<usize>) -> Result<Option<us
     Ok(value)
 }
 
-/// The listeners asked for; ports of the replaced services' variables come on top of `--http`, but
-/// stand in for the default.
+/// The listeners for HTTP asked for; ports of the replaced services' variables come on top of `--http`.
 fn listeners(
     flags: &ServeFlags,
     file: &FileSettings,
@@ -258,15 +266,41 @@ fn listeners(
             allow: Vec::new(),
         });
     }
-    if listeners.is_empty() {
-        listeners.push(parse_listen("http", DEFAULT_HTTP)?);
-    }
     Ok(listeners)
 }
 
-fn parse_listen(setting: &'static str, text: &str) -> Result<HttpListen, ConfigError> {
+fn binary_listeners(
+    flags: &ServeFlags,
+    file: &FileSettings,
+) -> Result<Vec<BinaryListen>, ConfigError> {
+    if !flags.listen.is_empty() {
+        return Ok(flags.listen.clone());
+    }
+    let parse = |text: &String| parse_listen("listen", text);
+    file.listen.iter().map(parse).collect()
+}
+
+/// All listeners; those that are there by default only when none is asked for.
+fn all_listeners(
+    flags: &ServeFlags,
+    file: &FileSettings,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Vec<HttpListen>, Vec<BinaryListen>), ConfigError> {
+    let mut http = listeners(flags, file, environment)?;
+    let mut listen = binary_listeners(flags, file)?;
+    if http.is_empty() && listen.is_empty() {
+        http.push(parse_listen("http", DEFAULT_HTTP)?);
+        listen.push(parse_listen("listen", DEFAULT_LISTEN)?);
+    }
+    Ok((http, listen))
+}
+
+fn parse_listen<L: FromStr<Err = ListenError>>(
+    setting: &'static str,
+    text: &str,
+) -> Result<L, ConfigError> {
     text.parse()
-        .map_err(|error: listen::ListenError| ConfigError::Invalid {
+        .map_err(|error: ListenError| ConfigError::Invalid {
             setting,
             reason: error.to_string(),
         })

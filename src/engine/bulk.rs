@@ -2,7 +2,7 @@
 
 use super::{Engine, ListCursor, ListProgress, Refusal, Reply, Scope, Weight, at_once};
 use crate::clock::Millis;
-use crate::model::{AppName, Change, SessionView};
+use crate::model::{AppName, Change, Handle, SessionView};
 use crate::store::{App, Locked, Members, Visit};
 
 /// Lock holds that an exact count may spend on sessions that expired since the last sweep: a full
@@ -10,8 +10,8 @@ use crate::store::{App, Locked, Members, Visit};
 const HOLDS_BEFORE_COUNT: usize = 2_048;
 
 impl Engine {
-    /// Ends a bounded number of the sessions in `scope`; the answer counts them. Call again with
-    /// the same cursor while the progress is [`ListProgress::More`].
+    /// Ends a bounded number of the sessions in `scope` but for the one of `except`; the answer counts
+    /// them. Call again with the same cursor while the progress is [`ListProgress::More`].
     ///
     /// # Errors
     /// [`Refusal::LogFailed`], [`Refusal::DiskFull`]. This call has ended nothing then; what calls
@@ -21,11 +21,16 @@ impl Engine {
         now: Millis,
         app: AppName<'_>,
         scope: Scope<'_>,
+        except: Option<Handle>,
         cursor: &mut ListCursor,
     ) -> Result<(ListProgress, Reply<u64>), Refusal> {
         self.admit(Weight::Shrink)?;
         let mut reply = at_once(0);
         let mut end = |app: &App, locked: &mut Locked<'_>| {
+            let stays = |except| locked.record().is_some_and(|r| r.handle() == except);
+            if except.is_some_and(stays) {
+                return;
+            }
             reply.wait_for = reply.wait_for.max(self.end(app, locked));
             reply.answer += 1;
         };
@@ -78,9 +83,26 @@ impl Engine {
     /// beyond, the start is rounded down to the minute, beyond a day to the hour.
     #[must_use]
     pub fn activity(&self, now: Millis, app: AppName<'_>, seconds: u64) -> u64 {
-        let Some(app) = self.app(app) else { return 0 };
+        self.active(now, app, seconds).0
+    }
+
+    /// How many users and how many sessions of the app were active in the last `seconds` seconds, as
+    /// exact as [`Engine::activity`].
+    #[must_use]
+    pub fn active(&self, now: Millis, app: AppName<'_>, seconds: u64) -> (u64, u64) {
+        let Some(app) = self.app(app) else {
+            return (0, 0);
+        };
         self.settle(now);
         self.store.activity(&app, now, seconds)
+    }
+
+    /// How many users and sessions the app has, with those that have expired and are not cleared away
+    /// yet.
+    #[must_use]
+    pub fn population(&self, app: AppName<'_>) -> (u64, u64) {
+        self.app(app)
+            .map_or((0, 0), |app| self.store.population(&app))
     }
 
     fn visit(
@@ -95,11 +117,8 @@ impl Engine {
             return ListProgress::Done;
         };
         let members = members(&app, scope);
-        let more = members.is_some_and(|m| {
-            self.store
-                .walk_members(&app, m, now, &mut cursor.inner, visit)
-        });
-        if more {
+        let inner = &mut cursor.inner;
+        if self.store.walk_members(&app, members, now, inner, visit) {
             ListProgress::More
         } else {
             ListProgress::Done
@@ -114,12 +133,12 @@ impl Engine {
     }
 }
 
-/// An app without an IP index has no list by IP.
-fn members<'a>(app: &App, scope: Scope<'a>) -> Option<Members<'a>> {
+fn members<'a>(app: &App, scope: Scope<'a>) -> Members<'a> {
     match scope {
-        Scope::User(user) => Some(Members::User(user)),
-        Scope::Ip(ip) => app.ip_indexed.then_some(Members::Ip(ip)),
-        Scope::ActiveSince(since) => Some(Members::ActiveSince(since)),
+        Scope::User(user) => Members::User(user),
+        Scope::Ip(ip) if app.ip_indexed => Members::Ip(ip),
+        Scope::Ip(ip) => Members::IpOfAny(ip),
+        Scope::ActiveSince(since) => Members::ActiveSince(since),
     }
 }
 

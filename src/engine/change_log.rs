@@ -11,6 +11,15 @@ pub trait ChangeLog: Send + Sync {
     /// position says when the change is safe. `None`: nobody has to wait for it.
     fn append(&self, change: &Change<'_>) -> Option<Position>;
 
+    /// Takes several changes down that a crash must not part.
+    fn append_together(&self, changes: &[Change<'_>]) -> Option<Position> {
+        let mut position = None;
+        for change in changes {
+            position = self.append(change);
+        }
+        position
+    }
+
     /// Learns of a touch, for which nobody waits. A log takes touches down later, one per session and
     /// second, so by itself this does nothing.
     fn touched(&self, _touch: &TouchChange) {}
@@ -44,6 +53,10 @@ impl ChangeLog for NoLog {
 impl ChangeLog for Log {
     fn append(&self, change: &Change<'_>) -> Option<Position> {
         Some(Self::append(self, change))
+    }
+
+    fn append_together(&self, changes: &[Change<'_>]) -> Option<Position> {
+        Some(Self::append_together(self, changes))
     }
 
     fn admit(&self, weight: Weight) -> Result<(), Unavailable> {

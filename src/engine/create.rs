@@ -5,7 +5,7 @@ use crate::clock::Millis;
 use crate::limits;
 use crate::model::change::CreateChange;
 use crate::model::session::version;
-use crate::model::{Change, Handle, Life, Token, U48};
+use crate::model::{Change, Handle, Life, Tag, Token, U48};
 use crate::store::{App, Applied, Lookup, TooManyApps};
 
 impl Engine {
@@ -54,22 +54,30 @@ impl Engine {
             if new.keep_token {
                 app.keys.sealer(tag).seal(&token, &mut sealed);
             }
-            let mut locked = self.store.lock(app, Lookup::Handle(Handle(tag.high)), now);
-            if locked.record().is_some() {
+            let place = Lookup::Handle(Handle(tag.high));
+            let mut locked = self.store.lock_place(app, place, now);
+            let mut is_free = locked.record().is_none();
+            if locked.alias().is_some() {
+                drop(locked);
+                let has_ended = self.has_ended(app, tag, now);
+                locked = self.store.lock_place(app, place, now);
+                is_free = locked.is_free(has_ended);
+            }
+            if !is_free {
                 match new.token {
                     // Two living sessions never share a handle: draw again.
                     NewToken::Draw(_) => continue,
                     NewToken::Chosen(_) => return Err(Refusal::Exists),
                 }
             }
-            let handle = Handle(tag.high);
+            let life = starting_life(now, new);
             let created = Created {
                 token,
-                handle,
+                handle: Handle(tag.high),
                 version: version(now, 1),
+                deadline: life.deadline(now),
             };
-            let life = starting_life(now, new);
-            if life.deadline(now) <= now {
+            if created.deadline <= now {
                 // Dead at once: nobody could ever see it, so there is nothing to keep.
                 drop(locked);
                 self.store.drop_unused(app);
@@ -94,6 +102,7 @@ impl Engine {
                 content_type: new.content_type,
                 data: new.data,
                 sealed: &sealed,
+                alias: false,
             };
             let mut wait_for = None;
             let applied = locked.create(app, &change, |change| {
@@ -107,6 +116,14 @@ impl Engine {
                 Applied::AppMovedOn => None,
             });
         }
+    }
+}
+
+impl Engine {
+    /// Whether nobody answers to this tag: no session, and no old id that leads to one.
+    pub(super) fn has_ended(&self, app: &App, tag: Tag, now: Millis) -> bool {
+        let locked = self.store.lock(app, Lookup::Tag(tag), now);
+        locked.record().is_none()
     }
 }
 

@@ -34,9 +34,7 @@ impl Engine {
         edit: &Edit<'_>,
         answer: impl FnOnce(&SessionView<'_>) -> R,
     ) -> Result<Reply<R>, Refusal> {
-        if edit.ip.is_some_and(|ip| ip.len() > limits::IP_BYTES) {
-            return Err(Refusal::BadName);
-        }
+        check_texts(edit)?;
         let full = self.is_full();
         let admitted = self.admit(Weight::Grow);
         with_locked(self, now, app, key, |app, locked| {
@@ -102,6 +100,17 @@ impl Engine {
     }
 }
 
+fn check_texts(edit: &Edit<'_>) -> Result<(), Refusal> {
+    let user = edit.user.text().map(str::len);
+    let ip = edit.ip.text().map(str::len);
+    if user.is_some_and(|length| !(1..=limits::USER_BYTES).contains(&length))
+        || ip.is_some_and(|length| length > limits::IP_BYTES)
+    {
+        return Err(Refusal::BadName);
+    }
+    Ok(())
+}
+
 fn check_expected(view: &SessionView<'_>, edit: &Edit<'_>) -> Result<(), Refusal> {
     if edit
         .expect_user
@@ -160,20 +169,22 @@ fn change<'e>(
         untouched(record)
     };
     let reads = base.reads.saturating_add(u64::from(edit.count_read));
-    let content_changed = data.is_some() || edit.ip.is_some();
+    let content_changed = data.is_some() || !edit.user.is_keep() || !edit.ip.is_keep();
+    let life = edit.life.of(record.life());
     // Touches reach the log by their activity, so a read that is none is a change like others.
     let is_touch = edit.touch || !edit.count_read;
-    if !content_changed && edit.life.is_none() && is_touch {
+    if !content_changed && life.is_none() && is_touch {
         return Change::Touch(TouchChange { reads, ..base });
     }
     Change::Update(UpdateChange {
         handle: base.handle,
         last_active: base.last_active,
         // Only lives in whole seconds have an access that lags.
-        lag: base.lag && edit.life.is_none_or(|life| life.whole_seconds),
+        lag: base.lag && life.is_none_or(|life| life.whole_seconds),
         reads,
         writes: record.writes().saturating_add(u64::from(content_changed)),
-        life: edit.life,
+        life,
+        user: edit.user,
         ip: edit.ip,
         data,
     })

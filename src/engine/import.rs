@@ -145,6 +145,7 @@ impl Engine {
             content_type: session.content_type,
             data: session.data,
             sealed: &sealed,
+            alias: false,
         };
         let mut wait_for = None;
         let applied = locked.create(app, &change, |change| {

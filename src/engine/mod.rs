@@ -14,6 +14,7 @@ mod random;
 mod read;
 mod recovery;
 mod request;
+mod rotate;
 mod snapshot;
 
 use std::sync::Arc;
@@ -24,9 +25,10 @@ pub use locate::Located;
 pub use random::OsRandomness;
 pub use recovery::{BadReplay, Progress, RecoveryOptions};
 pub use request::{
-    Created, DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Read, Refusal,
-    Reply, Scope, Swept,
+    Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,
+    Refusal, Reply, Scope, Swept,
 };
+pub use rotate::{Rotate, Rotated};
 pub use snapshot::{Saving, SavingStep};
 
 pub use crate::log::{Unavailable, Weight};
@@ -203,6 +205,12 @@ impl Engine {
 
     fn app(&self, name: AppName<'_>) -> Option<Arc<App>> {
         self.store.app(name)
+    }
+
+    /// Bytes that the sessions may take; `u64::MAX` without a bound.
+    #[must_use]
+    pub fn max_memory(&self) -> u64 {
+        self.max_memory
     }
 
     fn is_full(&self) -> bool {

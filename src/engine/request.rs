@@ -3,7 +3,8 @@
 use super::locate::Located;
 use crate::clock::Millis;
 use crate::model::json::merge::{MemberOrder, Patch};
-use crate::model::{AppName, ContentType, Handle, Life, Position, Token, TokenStyle};
+use crate::model::{AppName, ContentType, Handle, Life, Position, TextChange, Token, TokenStyle};
+use crate::store::Order;
 
 /// What a verb answers, and what has to be durable before the answer may be sent.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub enum Refusal {
     Gone,
     /// A living session already has this client-chosen token.
     Exists,
+    /// The token has been rotated and is in its grace: only the new one can be rotated again.
+    Rotated,
     /// The session's version is another than the expected one.
     VersionDiffers,
     /// The session belongs to another user than the expected one.
@@ -46,6 +49,7 @@ impl std::fmt::Display for Refusal {
         out.write_str(match self {
             Self::Gone => "there is no such session",
             Self::Exists => "a session with this id exists",
+            Self::Rotated => "this id has been rotated already",
             Self::VersionDiffers => "the session has changed since that version",
             Self::UserDiffers => "the session belongs to another user",
             Self::NotAnObject => {
@@ -117,6 +121,8 @@ pub struct Created {
     pub handle: Handle,
     /// Its version.
     pub version: u64,
+    /// First moment at which it is no longer served.
+    pub deadline: Millis,
 }
 
 /// How a session is read.
@@ -139,6 +145,41 @@ pub enum DataEdit<'a> {
     Merge(&'a Patch<'a>, MemberOrder),
 }
 
+/// What to do with the limits of a session's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LifeEdit {
+    /// Leave them.
+    Keep,
+    /// Put these in their place.
+    Replace(Life),
+    /// Put in their place what is given.
+    Limits {
+        /// The idle limit in milliseconds, at most [`crate::model::U48::MAX`], which is never.
+        idle: Option<u64>,
+        /// The moment at which it ends however busy it is.
+        until: Option<Millis>,
+    },
+}
+
+impl LifeEdit {
+    /// The new limits, if there are any.
+    pub(super) fn of(self, present: Life) -> Option<Life> {
+        match self {
+            Self::Keep
+            | Self::Limits {
+                idle: None,
+                until: None,
+            } => None,
+            Self::Replace(life) => Some(life),
+            Self::Limits { idle, until } => Some(Life {
+                idle: idle.unwrap_or(present.idle),
+                until: until.unwrap_or(present.until),
+                ..present
+            }),
+        }
+    }
+}
+
 /// A change of a living session, done only if everything expected holds. Never re-creates.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
@@ -150,10 +191,12 @@ pub struct Edit<'a> {
     pub expect_version: Option<u64>,
     /// Do it only if the session belongs to this user.
     pub expect_user: Option<&'a str>,
-    /// A new IP text.
-    pub ip: Option<&'a str>,
-    /// New limits of its life.
-    pub life: Option<Life>,
+    /// Whose session it is from now on, 1..=1024 bytes.
+    pub user: TextChange<'a>,
+    /// The IP text from now on, 0..=1024 bytes.
+    pub ip: TextChange<'a>,
+    /// What becomes of the limits of its life.
+    pub life: LifeEdit,
     /// What to do with the data.
     pub data: DataEdit<'a>,
 }
@@ -165,8 +208,9 @@ impl Edit<'_> {
         count_read: false,
         expect_version: None,
         expect_user: None,
-        ip: None,
-        life: None,
+        user: TextChange::Keep,
+        ip: TextChange::Keep,
+        life: LifeEdit::Keep,
         data: DataEdit::Keep,
     };
 }
@@ -176,7 +220,8 @@ impl Edit<'_> {
 pub enum Scope<'a> {
     /// All sessions of this user.
     User(&'a str),
-    /// All sessions with exactly this IP text (apps with an IP index only).
+    /// All sessions with exactly this IP text. Without an index of IPs, all sessions of the app are
+    /// looked at.
     Ip(&'a str),
     /// All sessions active at or after this moment (whole seconds), the most recent first.
     ActiveSince(Millis),
@@ -186,6 +231,17 @@ pub enum Scope<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct ListCursor {
     pub(super) inner: crate::store::Cursor,
+}
+
+impl ListCursor {
+    /// Shows the sessions in the order of their handles, from behind `after` on. A session that is in
+    /// scope all the time is on exactly one of the pages that are cut from such lists.
+    #[must_use]
+    pub fn by_handle(after: Option<Handle>) -> Self {
+        Self {
+            inner: crate::store::Cursor::new(Order::Handle { after }),
+        }
+    }
 }
 
 /// Whether a list or kill in slices has more to do.

@@ -79,6 +79,7 @@ pub fn seal(block: &mut [u8], header: &BlockHeader, salt: &[u8; 16]) {
     };
     debug_assert!(body.len() <= BLOCK_BYTES_MAX, "closed in time");
     debug_assert!(header.synced < header.position, "it is not written yet");
+    debug_assert!(header.time.0 <= U48::MAX, "as clocks promise");
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let mut fields = Fields {
         length,

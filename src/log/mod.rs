@@ -137,6 +137,7 @@ impl Log {
             replayed: recovered.bytes,
             segment: recovered.next_segment,
             snapshot: recovered.snapshot.unwrap_or(0),
+            snapshot_created: recovered.snapshot_created,
         };
         let shared = Arc::new(Shared::new(around, queue, background, &start));
         let writer = Writer::new(Arc::clone(&shared), config, tail, publish);
@@ -146,9 +147,19 @@ impl Log {
     /// Takes a change down in memory and says where it stands. Always succeeds, never waits; whoever
     /// holds the lock of the change's session may call it. Ask [`Log::admit`] before that lock.
     pub fn append(&self, change: &Change<'_>) -> Position {
+        self.append_together(std::slice::from_ref(change))
+    }
+
+    /// The same for several changes, of which a crash takes all or none: two at most, so that they fit
+    /// a block.
+    pub fn append_together(&self, changes: &[Change<'_>]) -> Position {
+        debug_assert!(
+            changes.len() <= 2,
+            "a block holds what was open and two records"
+        );
         let shared = &*self.shared;
         let mut queue = shared.queue();
-        let appended = queue.append(change, || shared.around.clock.now());
+        let appended = queue.append(changes, || shared.around.clock.now());
         shared.status.appended(appended.position, appended.queued);
         drop(queue);
         if appended.wake {

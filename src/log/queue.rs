@@ -75,8 +75,13 @@ impl Queue {
         }
     }
 
-    /// Takes a change down. `now` is asked only when a block begins with it.
-    pub(super) fn append(&mut self, change: &Change<'_>, now: impl FnOnce() -> Millis) -> Appended {
+    /// Takes changes down, all in one block, so that a crash takes all of them or none. `now` is asked
+    /// only when a block begins with them.
+    pub(super) fn append(
+        &mut self,
+        changes: &[Change<'_>],
+        now: impl FnOnce() -> Millis,
+    ) -> Appended {
         let open = &mut self.open;
         if open.count == 0 {
             open.time = now();
@@ -84,8 +89,10 @@ impl Queue {
             open.bytes.resize(HEADER, 0);
         }
         let before = open.bytes.len();
-        encode(change, open.time, &mut open.bytes);
-        open.count += 1;
+        for change in changes {
+            encode(change, open.time, &mut open.bytes);
+            open.count += 1;
+        }
         let bytes = open.bytes.len() - before;
         let position = open.position;
         if open.bytes.len() - HEADER > self.block_bytes {

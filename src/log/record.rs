@@ -10,7 +10,9 @@ use crate::log::varint::{
     zigzag,
 };
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
-use crate::model::{AppName, Change, ContentType, DataChange, Handle, Life, NameError, Tag, U48};
+use crate::model::{
+    AppName, Change, ContentType, DataChange, Handle, Life, NameError, Tag, TextChange, U48,
+};
 
 const CREATE: u8 = 1;
 const UPDATE: u8 = 2;
@@ -23,12 +25,16 @@ const CREATE_IP: u8 = 2;
 const CREATE_LAG: u8 = 4;
 const CREATE_WHOLE_SECONDS: u8 = 8;
 const CREATE_NO_RESAVE: u8 = 16;
+const CREATE_ALIAS: u8 = 32;
 
 const UPDATE_LAG: u8 = 1;
 const UPDATE_LIFE: u8 = 2;
 const UPDATE_WHOLE_SECONDS: u8 = 4;
 const UPDATE_IP: u8 = 8;
 const UPDATE_DATA: u8 = 16;
+const UPDATE_NO_IP: u8 = 32;
+const UPDATE_USER: u8 = 64;
+const UPDATE_NO_USER: u8 = 128;
 
 /// Bytes of a user's name or an IP text, in version 1 of the format.
 const TEXT_BYTES_MAX: usize = 1_024;
@@ -134,6 +140,7 @@ pub fn encode_create(create: &CreateChange<'_>, time: Millis, out: &mut Vec<u8>)
         (CREATE_LAG, create.lag),
         (CREATE_WHOLE_SECONDS, create.life.whole_seconds),
         (CREATE_NO_RESAVE, create.no_resave),
+        (CREATE_ALIAS, create.alias),
     ]));
     for text in [create.user, create.ip].into_iter().flatten() {
         put_run(text.as_bytes(), out);
@@ -156,8 +163,11 @@ fn encode_update(update: &UpdateChange<'_>, time: Millis, out: &mut Vec<u8>) {
         (UPDATE_LAG, update.lag),
         (UPDATE_LIFE, update.life.is_some()),
         (UPDATE_WHOLE_SECONDS, whole_seconds),
-        (UPDATE_IP, update.ip.is_some()),
+        (UPDATE_IP, update.ip.text().is_some()),
         (UPDATE_DATA, update.data.is_some()),
+        (UPDATE_NO_IP, update.ip == TextChange::Clear),
+        (UPDATE_USER, update.user.text().is_some()),
+        (UPDATE_NO_USER, update.user == TextChange::Clear),
     ]));
     put_varint(zigzag(update.last_active, time), out);
     put_varint(update.reads, out);
@@ -165,8 +175,8 @@ fn encode_update(update: &UpdateChange<'_>, time: Millis, out: &mut Vec<u8>) {
     if let Some(life) = &update.life {
         encode_life(life, time, out);
     }
-    if let Some(ip) = update.ip {
-        put_run(ip.as_bytes(), out);
+    for text in [update.user.text(), update.ip.text()].into_iter().flatten() {
+        put_run(text.as_bytes(), out);
     }
     if let Some(data) = update.data {
         out.push(data.content_type.0);
@@ -234,8 +244,12 @@ pub fn decode_create<'a>(
 
 #[inline]
 fn take_create<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<CreateChange<'a>, BadRecord> {
-    const KNOWN: u8 =
-        CREATE_USER | CREATE_IP | CREATE_LAG | CREATE_WHOLE_SECONDS | CREATE_NO_RESAVE;
+    const KNOWN: u8 = CREATE_USER
+        | CREATE_IP
+        | CREATE_LAG
+        | CREATE_WHOLE_SECONDS
+        | CREATE_NO_RESAVE
+        | CREATE_ALIAS;
     let app = take_app(bytes)?;
     let epoch = take_epoch(bytes)?;
     let tag = Tag {
@@ -262,16 +276,18 @@ fn take_create<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<CreateChange<'a
         content_type: ContentType(take_byte(bytes)?),
         sealed: take_short_run(bytes, "sealed")?,
         data: take_data(bytes)?,
+        alias: flags & CREATE_ALIAS != 0,
     })
 }
 
 fn take_update<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<UpdateChange<'a>, BadRecord> {
-    const KNOWN: u8 = UPDATE_LAG | UPDATE_LIFE | UPDATE_WHOLE_SECONDS | UPDATE_IP | UPDATE_DATA;
     let handle = Handle(take_u64(bytes)?);
     let flags = take_byte(bytes)?;
     let has_life = flags & UPDATE_LIFE != 0;
     let whole_seconds = flags & UPDATE_WHOLE_SECONDS != 0;
-    if flags & !KNOWN != 0 || whole_seconds && !has_life {
+    let both = |one: u8, other: u8| flags & one != 0 && flags & other != 0;
+    let contradict = both(UPDATE_IP, UPDATE_NO_IP) || both(UPDATE_USER, UPDATE_NO_USER);
+    if contradict || whole_seconds && !has_life {
         return Err(BadRecord::Flags(flags));
     }
     let last_active = take_moment(bytes, time)?;
@@ -282,7 +298,13 @@ fn take_update<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<UpdateChange<'a
     } else {
         None
     };
+    let user = take_text_if(bytes, "user", flags & UPDATE_USER != 0)?;
     let ip = take_text_if(bytes, "ip", flags & UPDATE_IP != 0)?;
+    let change = |text, cleared| match text {
+        Some(text) => TextChange::Set(text),
+        None if flags & cleared != 0 => TextChange::Clear,
+        None => TextChange::Keep,
+    };
     let data = if flags & UPDATE_DATA != 0 {
         Some(DataChange {
             content_type: ContentType(take_byte(bytes)?),
@@ -298,7 +320,8 @@ fn take_update<'a>(bytes: &mut &'a [u8], time: Millis) -> Result<UpdateChange<'a
         reads,
         writes,
         life,
-        ip,
+        user: change(user, UPDATE_NO_USER),
+        ip: change(ip, UPDATE_NO_IP),
         data,
     })
 }

@@ -24,7 +24,7 @@ pub struct LastSnapshot {
     pub bytes: u64,
     /// Sessions in it; 0 when it was made before the start.
     pub sessions: u64,
-    /// When it was complete; 0 when it was made before the start.
+    /// When it was complete, or, when it was made before the start, begun; 0 when there is none.
     pub at: Millis,
 }
 
@@ -142,12 +142,13 @@ struct Failed {
 }
 
 impl Saving {
-    pub(super) fn new(segment: u64, snapshot: u64) -> Self {
+    pub(super) fn new(segment: u64, snapshot: u64, at: Millis) -> Self {
         Self {
             state: Mutex::new(State {
                 highest: segment,
                 last: LastSnapshot {
                     number: snapshot,
+                    at,
                     ..LastSnapshot::default()
                 },
                 busy: false,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use crate::clock::Clock;
+use crate::clock::Millis;
 use crate::log::background::Background;
 use crate::log::disk::Disk;
 use crate::log::key::KeyId;
@@ -62,6 +63,8 @@ pub(super) struct Beginning {
     pub(super) segment: u64,
     /// The number of the newest snapshot; 0 when there is none.
     pub(super) snapshot: u64,
+    /// When that was begun; 0 when there is none.
+    pub(super) snapshot_created: Millis,
 }
 
 impl Shared {
@@ -76,7 +79,7 @@ impl Shared {
             queue: Mutex::new(queue),
             status: Status::new(start.last, start.replayed),
             background,
-            saving: Saving::new(start.segment, start.snapshot),
+            saving: Saving::new(start.segment, start.snapshot, start.snapshot_created),
             unkicked: AtomicBool::new(false),
             thread: OnceLock::new(),
         }

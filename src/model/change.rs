@@ -70,6 +70,9 @@ pub struct CreateChange<'a> {
     pub data: &'a [u8],
     /// The sealed token, empty when it is not kept.
     pub sealed: &'a [u8],
+    /// This is no session but leads to one, for the grace after a rotation: the data are the 16
+    /// bytes of its tag. Nothing lists it, and nothing but its deadline and its tag counts.
+    pub alias: bool,
 }
 
 /// How far a session has been read and when. Times and counters only move forward: what is older
@@ -101,10 +104,51 @@ pub struct UpdateChange<'a> {
     pub writes: u64,
     /// New limits of its life.
     pub life: Option<Life>,
-    /// A new IP text.
-    pub ip: Option<&'a str>,
+    /// Whose session it is from now on.
+    pub user: TextChange<'a>,
+    /// The IP text from now on.
+    pub ip: TextChange<'a>,
     /// New data.
     pub data: Option<DataChange<'a>>,
+}
+
+/// What becomes of a text that a session may have.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum TextChange<'a> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// There is none from now on.
+    Clear,
+    /// It is this one from now on.
+    Set(&'a str),
+}
+
+impl<'a> TextChange<'a> {
+    /// Whether anything is asked for.
+    #[must_use]
+    pub fn is_keep(self) -> bool {
+        self == Self::Keep
+    }
+
+    /// The text that is asked for, if it is one.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Set(text) => Some(text),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// The text that comes of `present`.
+    #[must_use]
+    pub fn of(self, present: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Keep => present,
+            Self::Clear => None,
+            Self::Set(text) => Some(text),
+        }
+    }
 }
 
 /// New data of a session, whole.

@@ -10,7 +10,7 @@ pub mod session;
 pub mod token;
 pub mod u48;
 
-pub use change::{Change, DataChange, Position};
+pub use change::{Change, DataChange, Position, TextChange};
 pub use life::Life;
 pub use name::{AppName, NameError};
 pub use secret::{Handle, Keys, Tag};

@@ -12,6 +12,25 @@ pub struct Tag {
     pub low: u64,
 }
 
+impl Tag {
+    /// Its 16 bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.low) << 64 | u128::from(self.high)).to_le_bytes()
+    }
+
+    /// The tag of [`Tag::to_bytes`]; `None` for another number of bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (high, rest) = bytes.split_first_chunk::<8>()?;
+        let low: &[u8; 8] = rest.try_into().ok()?;
+        Some(Self {
+            high: u64::from_le_bytes(*high),
+            low: u64::from_le_bytes(*low),
+        })
+    }
+}
+
 /// The public name of a session: the first 64 bits of its tag. Unique among living sessions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub u64);

@@ -47,6 +47,8 @@ pub struct SessionView<'a> {
     pub no_resave: bool,
     /// What the data are.
     pub content_type: ContentType,
+    /// The request named it by an id that has been rotated and is in its grace.
+    pub by_old_id: bool,
     pub(crate) body: LazyBody<'a>,
     pub(crate) sealer: Sealer<'a>,
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::config::{Address, Cidr, DialectName, HttpListen};
+use crate::config::{Address, BinaryListen, Cidr, DialectName, HttpListen};
 use crate::net::http::dialect::Dialect;
-use crate::net::http::stream::Peer;
+use crate::net::stream::Peer;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: i32 = 4096;
@@ -47,8 +47,17 @@ impl std::error::Error for ListenFailure {}
 #[derive(Debug)]
 pub struct Listener {
     socket: ListenSocket,
-    dialect: Option<Dialect>,
+    door: Door,
     allow: Vec<Cidr>,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// HTTP in this dialect; `None` where the path decides.
+    Http(Option<Dialect>),
+    /// The binary protocol.
+    Binary,
 }
 
 #[derive(Debug)]
@@ -64,8 +73,8 @@ pub struct Accepted {
     pub socket: AcceptedSocket,
     /// Who connected.
     pub peer: Peer,
-    /// The dialect of the listener; `None` where the path decides.
-    pub dialect: Option<Dialect>,
+    /// What it speaks.
+    pub door: Door,
 }
 
 /// The socket of an accepted connection.
@@ -78,40 +87,55 @@ pub enum AcceptedSocket {
 }
 
 impl Listener {
-    /// Binds a listener.
+    /// Binds a listener for HTTP.
     ///
     /// # Errors
     /// [`ListenFailure`]; outside loopback without `allow` only an `insecure` server listens.
-    pub fn bind(listen: &HttpListen, insecure: bool) -> Result<Self, ListenFailure> {
-        let failed = |error| ListenFailure::Bind(listen.address.clone(), error);
-        let socket = match &listen.address {
+    pub fn bind_http(listen: &HttpListen, insecure: bool) -> Result<Self, ListenFailure> {
+        let door = Door::Http(listen.dialect.map(dialect_of));
+        Self::bind(door, &listen.address, &listen.allow, insecure)
+    }
+
+    /// Binds a listener for the binary protocol.
+    ///
+    /// # Errors
+    /// As [`Listener::bind_http`].
+    pub fn bind_binary(listen: &BinaryListen, insecure: bool) -> Result<Self, ListenFailure> {
+        Self::bind(Door::Binary, &listen.address, &listen.allow, insecure)
+    }
+
+    fn bind(
+        door: Door,
+        address: &Address,
+        allow: &[Cidr],
+        insecure: bool,
+    ) -> Result<Self, ListenFailure> {
+        let failed = |error| ListenFailure::Bind(address.clone(), error);
+        let socket = match address {
             Address::Unix(path) => bind_unix(path).map_err(failed)?,
             Address::Inet(text) => {
                 let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(failed)?.collect();
-                let open = listen.allow.is_empty() && !insecure;
-                if open
-                    && addresses
-                        .iter()
-                        .any(|a| !a.ip().to_canonical().is_loopback())
-                {
-                    return Err(ListenFailure::Exposed(listen.address.clone()));
+                let outside = |a: &SocketAddr| !a.ip().to_canonical().is_loopback();
+                if allow.is_empty() && !insecure && addresses.iter().any(outside) {
+                    return Err(ListenFailure::Exposed(address.clone()));
                 }
                 bind_first(&addresses).map_err(failed)?
             }
         };
         Ok(Self {
             socket,
-            dialect: listen.dialect.map(dialect_of),
-            allow: listen.allow.clone(),
+            door,
+            allow: allow.to_vec(),
         })
     }
 
     /// The line that announces it: `listening http 127.0.0.1:7080`.
     #[must_use]
     pub fn announcement(&self) -> String {
-        let door = match self.dialect {
-            Some(dialect) => format!("http.{}", dialect.name()),
-            None => "http".to_owned(),
+        let door = match self.door {
+            Door::Http(Some(dialect)) => format!("http.{}", dialect.name()),
+            Door::Http(None) => "http".to_owned(),
+            Door::Binary => "binary".to_owned(),
         };
         match &self.socket {
             ListenSocket::Tcp(_, address) => format!("listening {door} {address}"),
@@ -142,7 +166,7 @@ impl Listener {
                     AcceptorSocket::Unix(tokio::net::UnixListener::from_std(listener)?)
                 }
             },
-            dialect: self.dialect,
+            door: self.door,
             allow: self.allow,
             pause: FIRST_PAUSE,
         })
@@ -153,7 +177,7 @@ impl Listener {
 #[derive(Debug)]
 pub struct Acceptor {
     socket: AcceptorSocket,
-    dialect: Option<Dialect>,
+    door: Door,
     allow: Vec<Cidr>,
     pause: Duration,
 }
@@ -191,12 +215,8 @@ impl Acceptor {
                 Ok((socket, peer)) => {
                     self.pause = FIRST_PAUSE;
                     if self.lets_in(&peer) {
-                        let dialect = self.dialect;
-                        return Accepted {
-                            socket,
-                            peer,
-                            dialect,
-                        };
+                        let door = self.door;
+                        return Accepted { socket, peer, door };
                     }
                     tracing::debug!(%peer, "closed: not in the list of allowed peers");
                 }

@@ -24,9 +24,9 @@ use crate::config::{Address, Config};
 use crate::engine::{Engine, EngineConfig, OsRandomness};
 use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
-use crate::net::http::log_watch::LogWatch;
-use crate::net::http::service::{HeldBytes, Service, StopSignal};
-use crate::net::listener::{Acceptor, Listener};
+use crate::net::listener::{Acceptor, ListenFailure, Listener};
+use crate::net::log_watch::LogWatch;
+use crate::net::service::{HeldBytes, Service, StopSignal};
 use crate::server::socket_file::SocketFile;
 pub use crate::server::socket_file::SocketFileError;
 pub use crate::server::start_error::{
@@ -115,6 +115,7 @@ impl Server {
             access_log: config.access_log,
             log,
             held: HeldBytes::default(),
+            run: drawn_run()?,
             stop: StopSignal::default(),
         });
         Ok(Self {
@@ -205,19 +206,33 @@ impl Server {
 }
 
 fn bind_listeners(config: &Config) -> Result<(Vec<Listener>, Vec<SocketFile>), StartError> {
-    let mut listeners = Vec::with_capacity(config.http.len());
+    let mut listeners = Vec::with_capacity(config.http.len() + config.listen.len());
     let mut socket_files = Vec::new();
     for listen in &config.http {
-        if let Address::Unix(path) = &listen.address {
-            socket_file::make_way(path).map_err(StartError::SocketFile)?;
-        }
-        let bound = Listener::bind(listen, config.insecure).map_err(StartError::Listen)?;
-        if let Address::Unix(path) = &listen.address {
-            socket_files.push(SocketFile::of(path));
-        }
-        listeners.push(bound);
+        let bind = || Listener::bind_http(listen, config.insecure);
+        listeners.push(bind_at(&listen.address, &mut socket_files, bind)?);
+    }
+    for listen in &config.listen {
+        let bind = || Listener::bind_binary(listen, config.insecure);
+        listeners.push(bind_at(&listen.address, &mut socket_files, bind)?);
     }
     Ok((listeners, socket_files))
+}
+
+/// Binds a listener, having made way for its socket file if it has one.
+fn bind_at(
+    address: &Address,
+    socket_files: &mut Vec<SocketFile>,
+    bind: impl FnOnce() -> Result<Listener, ListenFailure>,
+) -> Result<Listener, StartError> {
+    if let Address::Unix(path) = address {
+        socket_file::make_way(path).map_err(StartError::SocketFile)?;
+    }
+    let listener = bind().map_err(StartError::Listen)?;
+    if let Address::Unix(path) = address {
+        socket_files.push(SocketFile::of(path));
+    }
+    Ok(listener)
 }
 
 /// An engine whose sessions end with the process, under a key that nobody ever sees.
@@ -298,4 +313,9 @@ async fn accept_all(mut acceptor: Acceptor, workers: Arc<Workers>) {
     loop {
         workers.hand_over(acceptor.accept().await).await;
     }
+}
+
+/// The number of this run of the server.
+fn drawn_run() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::System("draw a number", io::Error::other(error)))
 }

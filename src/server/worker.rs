@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::log::Log;
-use crate::net::http::connection::Connection;
-use crate::net::http::service::Service;
-use crate::net::http::stream::Stream;
-use crate::net::http::wake_parked;
-use crate::net::listener::{Accepted, AcceptedSocket};
+use crate::net::listener::{Accepted, AcceptedSocket, Door};
+use crate::net::service::Service;
+use crate::net::stream::Stream;
+use crate::net::wake_parked;
+use crate::net::{binary, http};
 
 /// Accepted connections that wait for their thread.
 const QUEUE: usize = 1024;
@@ -156,13 +156,24 @@ fn open(accepted: Accepted, place: Place, service: &Arc<Service>, connections: &
     };
     match stream {
         Ok(stream) => {
-            let service = Arc::clone(service);
-            let connection = Connection::new(stream, accepted.peer, accepted.dialect, service);
-            connections.spawn(async move {
-                connection.await;
-                drop(place);
-            });
+            let (service, peer) = (Arc::clone(service), accepted.peer);
+            match accepted.door {
+                Door::Http(dialect) => {
+                    let connection = http::serve(stream, peer, dialect, service);
+                    connections.spawn(in_place(connection, place));
+                }
+                Door::Binary => {
+                    let connection = binary::serve(stream, peer, service);
+                    connections.spawn(in_place(connection, place));
+                }
+            }
         }
         Err(error) => tracing::warn!(%error, "cannot watch a connection"),
     }
+}
+
+/// Serves a connection that takes its place in the count until it is closed.
+async fn in_place(connection: impl Future<Output = ()>, place: Place) {
+    connection.await;
+    drop(place);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::clock::Millis;
 use crate::model::body::Body;
 use crate::model::change::{CreateChange, TouchChange, UpdateChange};
-use crate::model::{Change, DataChange, Handle};
+use crate::model::{Change, Handle};
 use crate::store::apps::{App, Generation, short};
 use crate::store::memory::session_cost;
 use crate::store::newcomers::Newcomer;
@@ -163,6 +163,7 @@ impl Locked<'_> {
         record.set_counters(change.reads, change.writes);
         record.set_content_type(change.content_type);
         record.set_no_resave(change.no_resave);
+        record.set_alias(change.alias);
         let body = Body {
             created: change.created,
             user: change.user,
@@ -182,8 +183,8 @@ impl Locked<'_> {
         if change.writes < self.shard.record(local).writes() {
             return;
         }
-        if change.ip.is_some() || change.data.is_some() {
-            self.replace_content(app, local, change.ip, change.data);
+        if !(change.user.is_keep() && change.ip.is_keep() && change.data.is_none()) {
+            self.replace_content(app, local, change);
         }
         let record = self.shard.record_mut(local);
         record.set_counters(change.reads.max(reads), change.writes);
@@ -236,29 +237,26 @@ impl Locked<'_> {
         }
     }
 
-    fn replace_content(
-        &mut self,
-        app: &App,
-        local: u32,
-        ip: Option<&str>,
-        data: Option<DataChange<'_>>,
-    ) {
+    fn replace_content(&mut self, app: &App, local: u32, change: &UpdateChange<'_>) {
         let old = self.shard.body(local);
         let (names_before, length_before) = (names(app, &old), old.length());
-        let (old_ip, user) = (old.ip.map(str::to_owned), old.user.map(str::to_owned));
+        let (old_ip, old_user) = (old.ip.map(str::to_owned), old.user.map(str::to_owned));
         let (sealed, old_data) = (old.sealed.to_vec(), old.data.to_vec());
         let body = Body {
             created: old.created,
-            user: user.as_deref(),
-            ip: ip.or(old_ip.as_deref()),
+            user: change.user.of(old_user.as_deref()),
+            ip: change.ip.of(old_ip.as_deref()),
             sealed: &sealed,
-            data: data.map_or(&old_data, |d| d.bytes),
+            data: change.data.map_or(&old_data, |d| d.bytes),
         };
+        if body.user != old_user.as_deref() {
+            self.relink_user(app, local, body.user);
+        }
         if app.ip_indexed && body.ip != old_ip.as_deref() {
             self.relink_ip(app, local, old_ip.as_deref(), body.ip);
         }
         self.shard.replace_body(local, &body);
-        if let Some(data) = data {
+        if let Some(data) = change.data {
             self.shard
                 .record_mut(local)
                 .set_content_type(data.content_type);
@@ -269,6 +267,30 @@ impl Locked<'_> {
         self.store
             .ledger
             .remove(session_cost(length_before, names_before));
+    }
+
+    /// Takes the session out of the list of its user and puts it into that of `new`. What it was last
+    /// seen doing counts for both.
+    fn relink_user(&mut self, app: &App, local: u32, new: Option<&str>) {
+        let store = self.store;
+        let slot = store.global(self.number, local);
+        let record = *self.shard.record(local);
+        let generation = read_locked(&app.generation);
+        let current = short(generation.epoch) == record.epoch;
+        if record.user != NONE
+            && let Some(last) = store.users.unlink(record.user, slot)
+            && current
+        {
+            generation.index.users.remove(second_of(last));
+        }
+        let node = new.map_or(NONE, |user| {
+            let name = store.name_hash(app, record.epoch, user);
+            store.users.link(name, slot)
+        });
+        if node != NONE && current {
+            store.note_user_active(&generation, node, record.last_second());
+        }
+        self.shard.record_mut(local).user = node;
     }
 
     fn relink_ip(&self, app: &App, local: u32, old: Option<&str>, new: Option<&str>) {
@@ -300,7 +322,7 @@ impl Locked<'_> {
         {
             let generation = read_locked(&app.generation);
             let current = short(generation.epoch) == record.epoch;
-            if current {
+            if current && !record.is_alias() {
                 generation.index.sessions.remove(record.last_second());
             }
             if record.user != NONE

@@ -113,7 +113,7 @@ impl Store {
         })?;
         let current: Vec<&Seen> = records
             .iter()
-            .filter(|s| s.record.epoch == short(generation.epoch))
+            .filter(|s| s.record.epoch == short(generation.epoch) && !s.record.is_alias())
             .collect();
         check_time_index(&generation.index, &current).map_err(|e| format!("{name:?}: {e}"))?;
         let mut users: BTreeMap<u32, u32> = BTreeMap::new();
@@ -284,6 +284,7 @@ mod tests {
             content_type: ContentType::BYTES,
             data: b"data",
             sealed: b"",
+            alias: false,
         }));
         assert_eq!(store.check_invariants(), Ok(()));
         store

@@ -139,7 +139,8 @@ impl Store {
         let Some(record) = locked.shard.living(local) else {
             return;
         };
-        if (record.app, record.epoch) == (of.0.id, of.1) && !is_as_created(&locked.shard, local) {
+        let same = (record.app, record.epoch) == (of.0.id, of.1) && !record.is_alias();
+        if same && !is_as_created(&locked.shard, local) {
             each(record);
         }
     }

@@ -19,8 +19,10 @@ use crate::store::{Locked, Store, is_of, read_locked, view};
 pub(crate) enum Members<'a> {
     /// Those of a user.
     User(&'a str),
-    /// Those with an IP text.
+    /// Those with an IP text, from the index of IPs.
     Ip(&'a str),
+    /// Those with an IP text, found by looking at all sessions of the app: without an index of IPs.
+    IpOfAny(&'a str),
     /// Those active in this second or later, the most recent first.
     ActiveSince(Millis),
 }
@@ -32,6 +34,20 @@ pub(crate) struct Cursor {
     found: Vec<Found>,
     /// The last slice of a name's list of which nothing matched.
     fruitless: Vec<u32>,
+    order: Order,
+}
+
+/// In which order sessions are shown.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Order {
+    /// The most recent first where activity is the scope, else as they stand in the list.
+    #[default]
+    Natural,
+    /// By handle, from behind this one on: an order that no touch disturbs, for pages.
+    Handle {
+        /// The last handle of the page before.
+        after: Option<Handle>,
+    },
 }
 
 #[derive(Clone, Default)]
@@ -91,7 +107,7 @@ impl Store {
                     let mut slots = Vec::new();
                     match buckets.last() {
                         Some(bucket) => bucket.copy(*read, budget, &mut slots),
-                        None => cursor.order(true),
+                        None => cursor.sort(true),
                     }
                     if let Stage::Buckets { buckets, read } = &mut cursor.stage {
                         *read += slots.len();
@@ -105,7 +121,7 @@ impl Store {
                 }
                 Stage::Names => {
                     if self.collect_names(app, members, cursor, &mut budget) {
-                        cursor.order(false);
+                        cursor.sort(false);
                     }
                 }
                 Stage::Show(next) => {
@@ -131,7 +147,7 @@ impl Store {
         let (directory, name) = match members {
             Members::User(name) => (&self.users, name),
             Members::Ip(name) => (&self.ips, name),
-            Members::ActiveSince(_) => return true,
+            Members::ActiveSince(_) | Members::IpOfAny(_) => return true,
         };
         let hash = self.name_hash(app, short(app.epoch()), name);
         let mut slots = Vec::new();
@@ -202,14 +218,30 @@ impl Store {
 }
 
 impl Cursor {
-    /// Ends the collecting: each session once, and by activity the most recent first.
-    fn order(&mut self, by_activity: bool) {
-        if by_activity {
-            self.found
-                .sort_unstable_by_key(|f| (f.slot, std::cmp::Reverse(f.last)));
-            self.found.dedup_by_key(|f| f.slot);
-            self.found
-                .sort_unstable_by_key(|f| std::cmp::Reverse((f.last, f.handle)));
+    /// The start of a walk that shows its sessions in this order.
+    pub(crate) fn new(order: Order) -> Self {
+        Self {
+            order,
+            ..Self::default()
+        }
+    }
+
+    /// Ends the collecting: each session once, in the order asked for.
+    fn sort(&mut self, by_activity: bool) {
+        match self.order {
+            Order::Handle { after } => {
+                self.found.retain(|f| after.is_none_or(|a| f.handle > a));
+                self.found.sort_unstable_by_key(|f| f.handle);
+                self.found.dedup_by_key(|f| f.handle);
+            }
+            Order::Natural if by_activity => {
+                self.found
+                    .sort_unstable_by_key(|f| (f.slot, std::cmp::Reverse(f.last)));
+                self.found.dedup_by_key(|f| f.slot);
+                self.found
+                    .sort_unstable_by_key(|f| std::cmp::Reverse((f.last, f.handle)));
+            }
+            Order::Natural => {}
         }
         self.stage = Stage::Show(0);
     }
@@ -218,13 +250,16 @@ impl Cursor {
 fn start(app: &App, members: Members<'_>) -> Stage {
     match members {
         Members::User(_) | Members::Ip(_) => Stage::Names,
-        Members::ActiveSince(since) => {
-            let index = Arc::clone(&read_locked(&app.generation).index);
-            Stage::Buckets {
-                buckets: index.buckets_since(index_second(since)),
-                read: 0,
-            }
-        }
+        Members::ActiveSince(since) => buckets(app, index_second(since)),
+        Members::IpOfAny(_) => buckets(app, 0),
+    }
+}
+
+fn buckets(app: &App, since: u32) -> Stage {
+    let index = Arc::clone(&read_locked(&app.generation).index);
+    Stage::Buckets {
+        buckets: index.buckets_since(since),
+        read: 0,
     }
 }
 
@@ -232,11 +267,11 @@ fn start(app: &App, members: Members<'_>) -> Stage {
 /// scope is as good as a valid one; expired sessions still stand in their lists.
 fn matches(app: &App, members: Members<'_>, shard: &Shard, local: u32) -> Option<Handle> {
     // The number of an app that was dropped may belong to another one.
-    let is_of_app = |record: &&Record| is_of(app, record) && !app.is_closed();
+    let is_of_app = |record: &&Record| is_of(app, record) && !record.is_alias() && !app.is_closed();
     let record = shard.living(local).filter(is_of_app)?;
     let within = match members {
         Members::User(user) => shard.body(local).user == Some(user),
-        Members::Ip(ip) => shard.body(local).ip == Some(ip),
+        Members::Ip(ip) | Members::IpOfAny(ip) => shard.body(local).ip == Some(ip),
         Members::ActiveSince(since) => record.last_second() >= index_second(since),
     };
     within.then(|| record.handle())

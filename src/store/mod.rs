@@ -6,8 +6,9 @@
 //! Lock order: upkeep of a time index, token shard, generation of an app, user shard, IP shard; then
 //! the leaves, of which one is held at a time: app table, reaping queue, locks inside a time index,
 //! the log's queue. Before all of them: the sweeper's and the harvester's own state. At most one lock
-//! of each kind, never across an await, at most 256 entries per hold. Only `warm` holds several token
-//! shards, which it tries without waiting, and `load`, which nobody runs beside, has longer holds.
+//! of each kind, never across an await, at most 256 entries per hold. Exceptions: a rotation locks two
+//! token shards, the lower number first; `warm` holds several, which it tries without waiting; `load`,
+//! which nobody runs beside, has longer holds.
 
 mod apply;
 mod apps;
@@ -36,7 +37,7 @@ pub(crate) use apply::Applied;
 pub(crate) use apps::{App, TooManyApps};
 use directory::{Directory, NameHash};
 use harvest::Harvester;
-pub(crate) use list::{Cursor, Members, Visit};
+pub(crate) use list::{Cursor, Members, Order, Visit};
 use memory::Ledger;
 pub use memory::MemoryUse;
 pub(crate) use record::Record;
@@ -45,6 +46,7 @@ use sweep::{Reaping, Sweeper};
 pub use warm::Ahead;
 
 use crate::clock::Millis;
+use crate::model::change::CreateChange;
 use crate::model::session::LazyBody;
 use crate::model::{AppName, Handle, Keys, SessionView, Tag};
 
@@ -108,7 +110,26 @@ pub(crate) struct Locked<'s> {
     shard: MutexGuard<'s, Shard>,
     number: u32,
     found: Option<u32>,
+    /// What was asked for is an old id, which led to the session.
+    by_old_id: bool,
 }
+
+/// Two locked shards, or one twice. The only place besides `warm.rs` where two are held: that with the
+/// lower number is locked first.
+pub(crate) struct LockedPair<'s> {
+    low: Locked<'s>,
+    high: Option<Locked<'s>>,
+}
+
+/// Where an old id leads to: the session with this tag, if it was made at this moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Alias {
+    tag: Tag,
+    created: Millis,
+}
+
+/// Rotations in a row whose old ids are followed to the present one.
+const ALIASES_FOLLOWED: usize = 16;
 
 impl Store {
     pub(crate) fn new(config: &StoreConfig, keys: Keys) -> Self {
@@ -148,27 +169,57 @@ impl Store {
         self.apps.drop_unused(app);
     }
 
-    /// Locks the shard of a session and looks for it: living, of this app, before its deadline.
+    /// Locks the shard of a session and looks for it: living, of this app, before its deadline. An
+    /// old id in the grace after a rotation leads to the session of the new one.
     pub(crate) fn lock(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
-        let mut locked = self.lock_shard(lookup.handle());
-        let slot = match lookup {
-            Lookup::Tag(tag) => locked.shard.find(tag),
-            // A tag can only be of this app; a handle says nothing of the app, and the number of an
-            // app that was dropped may be another's by now.
-            Lookup::Handle(_) if app.is_closed() => None,
-            Lookup::Handle(handle) => locked.shard.find_handle(handle),
-        };
-        locked.found = slot.filter(|slot| {
-            let record = locked.shard.record(*slot);
-            is_of(app, record) && now < record.deadline()
-        });
+        let mut locked = self.lock_place(app, lookup, now);
+        for _ in 0..ALIASES_FOLLOWED {
+            // A handle is a public name, and an old one names nothing.
+            let (Some(alias), Lookup::Tag(_)) = (locked.alias(), lookup) else {
+                break;
+            };
+            drop(locked);
+            locked = self.lock_place(app, Lookup::Tag(alias.tag), now);
+            locked.by_old_id = true;
+            // Its session may have ended, and another got the id.
+            let same = |slot: &u32| locked.shard.body(*slot).created == alias.created;
+            locked.found = locked.found.filter(same);
+        }
+        locked.found = locked
+            .found
+            .filter(|slot| !locked.shard.record(*slot).is_alias());
         locked
     }
 
-    /// How many users of the app were active in the last `seconds` seconds.
-    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> u64 {
+    /// The same for exactly this tag or handle: what is found may be an alias.
+    pub(crate) fn lock_place(&self, app: &App, lookup: Lookup, now: Millis) -> Locked<'_> {
+        let mut locked = self.lock_shard(lookup.handle());
+        locked.find(app, lookup, now);
+        locked
+    }
+
+    /// Locks the shards of two handles, which may be one shard. Nothing is looked for yet.
+    pub(crate) fn lock_pair(&self, one: Handle, other: Handle) -> LockedPair<'_> {
+        let (one, other) = (self.number_of(one), self.number_of(other));
+        let low = self.lock_number(one.min(other));
+        let high = (one != other).then(|| self.lock_number(one.max(other)));
+        LockedPair { low, high }
+    }
+
+    /// How many users and how many sessions of the app were active in the last `seconds` seconds.
+    pub(crate) fn activity(&self, app: &App, now: Millis, seconds: u64) -> (u64, u64) {
         let index = Arc::clone(&read_locked(&app.generation).index);
-        index.users.since(record::index_second(now), seconds)
+        let now = record::index_second(now);
+        (
+            index.users.since(now, seconds),
+            index.sessions.since(now, seconds),
+        )
+    }
+
+    /// Users and sessions of the app, with those that have expired and are not removed yet.
+    pub(crate) fn population(&self, app: &App) -> (u64, u64) {
+        let index = Arc::clone(&read_locked(&app.generation).index);
+        (index.users.total(), index.sessions.total())
     }
 
     /// Whether all sessions whose deadline lay before this second have been removed.
@@ -230,6 +281,7 @@ impl Store {
             shard,
             number: u32::try_from(number).unwrap_or(0),
             found: None,
+            by_old_id: false,
         }
     }
 
@@ -243,7 +295,60 @@ impl Store {
     }
 }
 
+impl<'s> LockedPair<'s> {
+    /// The one of the two shards that this handle belongs to.
+    pub(crate) fn of(&mut self, handle: Handle) -> &mut Locked<'s> {
+        let number = self.low.store.number_of(handle);
+        match &mut self.high {
+            Some(high) if high.number as usize == number => high,
+            Some(_) | None => &mut self.low,
+        }
+    }
+}
+
 impl Locked<'_> {
+    /// Looks for a session, or an alias, in this shard: living, of this app, before its deadline.
+    pub(crate) fn find(&mut self, app: &App, lookup: Lookup, now: Millis) {
+        let slot = match lookup {
+            Lookup::Tag(tag) => self.shard.find(tag),
+            // A tag can only be of this app; a handle says nothing of the app, and the number of an
+            // app that was dropped may be another's by now.
+            Lookup::Handle(_) if app.is_closed() => None,
+            Lookup::Handle(handle) => self.shard.find_handle(handle),
+        };
+        self.found = slot.filter(|slot| {
+            let record = self.shard.record(*slot);
+            is_of(app, record) && now < record.deadline()
+        });
+    }
+
+    /// The alias that was found; `None` for a session, or nothing.
+    pub(crate) fn alias(&self) -> Option<Alias> {
+        let slot = self.found.filter(|s| self.shard.record(*s).is_alias())?;
+        let body = self.shard.body(slot);
+        Some(Alias {
+            tag: Tag::from_bytes(body.data)?,
+            created: body.created,
+        })
+    }
+
+    /// Whether a new session may take the place that was looked at: nothing is there, or an old id of
+    /// which the caller has found that its session `has_ended`.
+    pub(crate) fn is_free(&self, has_ended: bool) -> bool {
+        self.found.is_none() || has_ended && self.alias().is_some()
+    }
+
+    /// The whole state of what was found, as a create that would make it.
+    pub(crate) fn state<'v>(&'v self, app: &'v App) -> Option<CreateChange<'v>> {
+        let slot = self.found?;
+        Some(walk::state(&self.shard, slot, app, app.epoch()))
+    }
+
+    /// Whether what was asked for is an old id in its grace.
+    pub(crate) fn is_by_old_id(&self) -> bool {
+        self.by_old_id
+    }
+
     /// The record of the session that was found.
     pub(crate) fn record(&self) -> Option<&Record> {
         self.found.map(|slot| self.shard.record(slot))
@@ -251,7 +356,10 @@ impl Locked<'_> {
 
     /// The session that was found, as it stands; `idle_seconds` counts up to `now`.
     pub(crate) fn view<'v>(&'v self, app: &'v App, now: Millis) -> Option<SessionView<'v>> {
-        self.found.map(|slot| view(app, &self.shard, slot, now))
+        self.found.map(|slot| SessionView {
+            by_old_id: self.by_old_id,
+            ..view(app, &self.shard, slot, now)
+        })
     }
 }
 
@@ -272,6 +380,7 @@ fn view<'v>(app: &'v App, shard: &'v Shard, slot: u32, now: Millis) -> SessionVi
         deadline: record.deadline(),
         no_resave: record.no_resave(),
         content_type: record.content_type(),
+        by_old_id: false,
         body: LazyBody::new(shard.body_block(slot)),
         sealer: app.keys.sealer(record.tag),
     }

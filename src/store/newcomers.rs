@@ -21,6 +21,8 @@ pub(super) struct Newcomer {
     /// Its user had no session before.
     is_first_of_user: bool,
     ip: Option<NameHash>,
+    /// No session: only its bytes count.
+    is_alias: bool,
     /// Accounted bytes.
     cost: usize,
 }
@@ -42,6 +44,7 @@ impl Locked<'_> {
             user: body.user.map(hash),
             is_first_of_user: false,
             ip: body.ip.filter(|_| app.ip_indexed).map(hash),
+            is_alias: record.is_alias(),
             cost: session_cost(body.length(), names(app, body)),
         }
     }
@@ -55,10 +58,9 @@ impl Locked<'_> {
         self.link_users(generation, newcomers);
         newcomers.sort_unstable_by_key(|new| new.second);
         let index = &generation.index;
-        index
-            .sessions
-            .add_all(newcomers.iter().map(|new| new.second));
-        index.append_all(newcomers.iter().map(|new| (new.second, new.slot)));
+        let sessions = || newcomers.iter().filter(|new| !new.is_alias);
+        index.sessions.add_all(sessions().map(|new| new.second));
+        index.append_all(sessions().map(|new| (new.second, new.slot)));
         let first = newcomers.iter().filter(|new| new.is_first_of_user);
         index.users.add_all(first.map(|new| new.second));
     }

@@ -12,6 +12,8 @@ const NO_RESAVE: u16 = 4;
 const LAG: u16 = 8;
 /// Which of the shard's two arenas holds the body.
 const SECOND_ARENA: u16 = 16;
+/// No session: leads to one, for the grace after a rotation.
+const ALIAS: u16 = 32;
 
 /// A session's hot state, 64 bytes. The body block is read only when a reply needs it.
 ///
@@ -83,6 +85,10 @@ impl Record {
         self.has(ALIVE)
     }
 
+    pub(crate) fn tag(&self) -> Tag {
+        self.tag
+    }
+
     pub(crate) fn handle(&self) -> Handle {
         Handle(self.tag.high)
     }
@@ -93,6 +99,14 @@ impl Record {
 
     pub(super) fn set_no_resave(&mut self, on: bool) {
         self.set(NO_RESAVE, on);
+    }
+
+    pub(super) fn is_alias(&self) -> bool {
+        self.has(ALIAS)
+    }
+
+    pub(super) fn set_alias(&mut self, on: bool) {
+        self.set(ALIAS, on);
     }
 
     pub(super) fn in_second_arena(&self) -> bool {

@@ -22,7 +22,9 @@ impl Store {
         each: &mut dyn FnMut(&SessionView<'_>, &App),
     ) -> Option<u64> {
         self.walk_slots(from, limit, &mut |shard, slot, app, _| {
-            each(&view(app, shard, slot, Millis(0)), app);
+            if !shard.record(slot).is_alias() {
+                each(&view(app, shard, slot, Millis(0)), app);
+            }
         })
     }
 
@@ -90,7 +92,7 @@ impl Store {
     }
 }
 
-fn state<'s>(shard: &'s Shard, slot: u32, app: &'s App, epoch: u32) -> CreateChange<'s> {
+pub(super) fn state<'s>(shard: &'s Shard, slot: u32, app: &'s App, epoch: u32) -> CreateChange<'s> {
     let (record, body) = (shard.record(slot), shard.body(slot));
     CreateChange {
         app: app.name(),
@@ -108,5 +110,6 @@ fn state<'s>(shard: &'s Shard, slot: u32, app: &'s App, epoch: u32) -> CreateCha
         content_type: record.content_type(),
         data: body.data,
         sealed: body.sealed,
+        alias: record.is_alias(),
     }
 }

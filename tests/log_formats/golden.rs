@@ -8,7 +8,7 @@ use cloakroom::log::key::{KeyId, parse_key_file};
 use cloakroom::log::reader::{Blocks, Rest, Segment, TornTail, Verdict};
 use cloakroom::log::record::encode;
 use cloakroom::log::snapshot::{SnapshotReader, SnapshotWriter};
-use cloakroom::model::change::{CreateChange, TouchChange, UpdateChange};
+use cloakroom::model::change::{CreateChange, TextChange, TouchChange, UpdateChange};
 use cloakroom::model::{
     AppName, Change, ContentType, DataChange, Handle, Life, Position, Tag, U48,
 };
@@ -55,6 +55,7 @@ fn full() -> CreateChange<'static> {
         content_type: ContentType::JSON_OBJECT,
         data: b"{\"a\":1}",
         sealed: b"\x02sixteen bytes..!",
+        alias: false,
     }
 }
 
@@ -82,6 +83,7 @@ fn bare() -> CreateChange<'static> {
         content_type: ContentType::BYTES,
         data: b"",
         sealed: b"",
+        alias: false,
     }
 }
 
@@ -109,8 +111,12 @@ fn ended() -> CreateChange<'static> {
         content_type: ContentType(255),
         data: b"\0",
         sealed: b"\0",
+        alias: false,
     }
 }
+
+/// Where the one block of `rotations/` ends.
+const END_OF_ROTATIONS: usize = 4_328;
 
 fn update() -> UpdateChange<'static> {
     UpdateChange {
@@ -120,7 +126,8 @@ fn update() -> UpdateChange<'static> {
         reads: 4,
         writes: 301,
         life: None,
-        ip: None,
+        user: TextChange::Keep,
+        ip: TextChange::Keep,
         data: None,
     }
 }
@@ -140,7 +147,7 @@ fn updates() -> Vec<Change<'static>> {
             until: Millis(1_795_086_400_000),
             whole_seconds: true,
         }),
-        ip: Some("2001:db8::1"),
+        ip: TextChange::Set("2001:db8::1"),
         data: data(2, &[b'd'; 200]),
         ..update()
     };
@@ -240,6 +247,54 @@ fn every_change_of_a_log_without_a_snapshot_is_read() {
     let end = blocks.end();
     assert_eq!((end.next, end.synced), (Position(6), Position(4)));
     assert_eq!(end.judge(Position(4)), Verdict::Clean { end: 21_216 });
+}
+
+/// A session under its new id, the old one that leads to it, and texts that come and go.
+fn rotations() -> Vec<Change<'static>> {
+    let target = b"\x06\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0";
+    let renamed = CreateChange {
+        tag: Tag { high: 6, low: 7 },
+        ..full()
+    };
+    let old = CreateChange {
+        tag: Tag { high: 8, low: 9 },
+        life: Life::fixed(Millis(1_795_000_030_000)),
+        content_type: ContentType(0),
+        data: target,
+        alias: true,
+        ..bare()
+    };
+    let login = UpdateChange {
+        user: TextChange::Set("j\u{f6}rg"),
+        ip: TextChange::Clear,
+        ..update()
+    };
+    let logout = UpdateChange {
+        user: TextChange::Clear,
+        ip: TextChange::Set(""),
+        ..update()
+    };
+    vec![
+        Change::Create(renamed),
+        Change::Create(old),
+        Change::Update(login),
+        Change::Update(logout),
+    ]
+}
+
+#[test]
+fn new_ids_and_new_users_are_read() {
+    let segment = segment("rotations/segment-0000000000000001.log");
+    let mut blocks = segment.blocks(None);
+    let end = assert_block(&mut blocks, (1, 0, T), &rotations());
+    assert_eq!(end, END_OF_ROTATIONS);
+    let end = blocks.end().judge(Position(0));
+    assert_eq!(
+        end,
+        Verdict::Clean {
+            end: END_OF_ROTATIONS
+        }
+    );
 }
 
 #[test]

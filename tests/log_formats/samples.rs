@@ -7,7 +7,7 @@ use cloakroom::log::reader::Segment;
 use cloakroom::log::record::encode;
 use cloakroom::log::segment::SegmentHeader;
 use cloakroom::log::snapshot::{SnapshotHeader, SnapshotWriter};
-use cloakroom::model::change::{CreateChange, TouchChange, UpdateChange};
+use cloakroom::model::change::{CreateChange, TextChange, TouchChange, UpdateChange};
 use cloakroom::model::{
     AppName, Change, ContentType, DataChange, Handle, Life, Position, Tag, U48,
 };
@@ -28,7 +28,7 @@ pub(crate) enum Owned {
         tag: (u64, u64, u32),
         times: [u64; 2],
         life: Life,
-        flags: [bool; 2],
+        flags: [bool; 3],
         counters: [u64; 2],
         content_type: u8,
         bytes: [Vec<u8>; 2],
@@ -39,12 +39,30 @@ pub(crate) enum Owned {
         lag: bool,
         counters: [u64; 2],
         life: Option<Life>,
-        ip: Option<String>,
+        texts: [OwnedText; 2],
         data: Option<(u8, Vec<u8>)>,
     },
     Touch(TouchChange),
     Remove(u64),
     RemoveApp(String, u32),
+}
+
+/// What becomes of a text.
+#[derive(Clone, Debug)]
+pub(crate) enum OwnedText {
+    Keep,
+    Clear,
+    Set(String),
+}
+
+impl OwnedText {
+    fn change(&self) -> TextChange<'_> {
+        match self {
+            Self::Keep => TextChange::Keep,
+            Self::Clear => TextChange::Clear,
+            Self::Set(text) => TextChange::Set(text),
+        }
+    }
 }
 
 impl Owned {
@@ -79,6 +97,7 @@ impl Owned {
                 content_type: ContentType(*content_type),
                 data: &bytes[0],
                 sealed: &bytes[1],
+                alias: flags[2],
             }),
             Self::Update {
                 handle,
@@ -86,7 +105,7 @@ impl Owned {
                 lag,
                 counters,
                 life,
-                ip,
+                texts,
                 data,
             } => Change::Update(UpdateChange {
                 handle: Handle(*handle),
@@ -95,7 +114,8 @@ impl Owned {
                 reads: counters[0],
                 writes: counters[1],
                 life: *life,
-                ip: ip.as_deref(),
+                user: texts[0].change(),
+                ip: texts[1].change(),
                 data: data.as_ref().map(|(kind, bytes)| DataChange {
                     content_type: ContentType(*kind),
                     bytes,
@@ -144,6 +164,14 @@ fn text() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
+fn text_change() -> impl Strategy<Value = OwnedText> {
+    prop_oneof![
+        Just(OwnedText::Keep),
+        Just(OwnedText::Clear),
+        text().prop_map(|text| text.map_or(OwnedText::Keep, OwnedText::Set)),
+    ]
+}
+
 fn app() -> impl Strategy<Value = String> {
     "[A-Za-z0-9_.@-]{1,64}"
 }
@@ -163,7 +191,7 @@ fn create() -> impl Strategy<Value = Owned> {
     let shape = (app(), [text(), text()], any::<(u64, u64, u32)>(), life());
     let rest = (
         [moment(), moment()],
-        any::<[bool; 2]>(),
+        any::<[bool; 3]>(),
         [counter(), counter()],
     );
     (shape, rest, any::<u8>(), data(), sealed()).prop_map(
@@ -186,21 +214,21 @@ fn create() -> impl Strategy<Value = Owned> {
 fn update() -> impl Strategy<Value = Owned> {
     let new = (
         proptest::option::of(life()),
-        text(),
+        [text_change(), text_change()],
         proptest::option::of((any::<u8>(), data())),
     );
     let numbers = (any::<u64>(), moment(), [counter(), counter()]);
-    (numbers, any::<bool>(), new).prop_map(|((handle, time, counters), lag, (life, ip, data))| {
-        Owned::Update {
+    (numbers, any::<bool>(), new).prop_map(
+        |((handle, time, counters), lag, (life, texts, data))| Owned::Update {
             handle,
             time,
             lag,
             counters,
             life,
-            ip,
+            texts,
             data,
-        }
-    })
+        },
+    )
 }
 
 /// Any change.
@@ -242,6 +270,7 @@ pub(crate) fn ordinary(number: u64) -> CreateChange<'static> {
         content_type: ContentType::JSON_OBJECT,
         data: &[b'd'; 60],
         sealed: &[],
+        alias: false,
     }
 }
 

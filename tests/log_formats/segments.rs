@@ -9,7 +9,7 @@ use cloakroom::log::segment::{BadHeader, SegmentHeader};
 use cloakroom::model::{Change, Position};
 
 use crate::memory_disk::MemoryDisk;
-use crate::samples::{Owned, SegmentBuilder, remove, segment_header};
+use crate::samples::{Owned, OwnedText, SegmentBuilder, remove, segment_header};
 
 /// Blocks 10 to 14: of one, two, three changes, a long one, and an empty one that names `synced`.
 fn sample(synced: u64) -> (SegmentBuilder, Vec<usize>) {
@@ -20,7 +20,7 @@ fn sample(synced: u64) -> (SegmentBuilder, Vec<usize>) {
         lag: false,
         counters: [1, 2],
         life: None,
-        ip: None,
+        texts: [OwnedText::Keep, OwnedText::Keep],
         data: Some((0, vec![7; 20_000])),
     };
     let places = vec![

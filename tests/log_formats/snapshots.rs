@@ -254,9 +254,8 @@ fn chunks_that_contradict_themselves_are_refused_though_the_checksum_fits() {
         matches!(problem(footer, 24, &[1]), Problem::Chunk),
         "footer with a count"
     );
-    let (said, found) = match problem(footer, 16, &[4]) {
-        Problem::Total { said, found } => (said, found),
-        other => panic!("{other:?}"),
+    let Problem::Total { said, found } = problem(footer, 16, &[4]) else {
+        panic!("a wrong total was not noticed");
     };
     assert_eq!((said, found), (4, 3));
     for count in [2, 4] {

@@ -1,6 +1,7 @@
 //! The verbs on many sessions: lists, counts, kills.
 
-use cloakroom::engine::{ListCursor, ListProgress, Scope};
+use cloakroom::engine::{Key, ListCursor, ListProgress, Read, Scope};
+use cloakroom::model::{Handle, SessionView};
 
 use super::Driver;
 use super::facts::Facts;
@@ -15,11 +16,13 @@ impl Driver {
             (None, Some(ip)) => Scope::Ip(ip),
             (None, None) => return,
         };
+        let kept = self.any_session(app);
+        let (except, token) = (kept.as_ref().map(|k| k.0), kept.as_ref().map(|k| &k.1));
         let (mut cursor, mut removed) = (ListCursor::default(), 0);
         loop {
             let (progress, reply) = self
                 .engine
-                .remove_matching(at(self.now), Self::name(app), scope, &mut cursor)
+                .remove_matching(at(self.now), Self::name(app), scope, except, &mut cursor)
                 .unwrap();
             removed += reply.answer;
             if progress == ListProgress::Done {
@@ -28,16 +31,32 @@ impl Driver {
         }
         let mut expected = 0;
         let now = self.now;
-        while let Some(found) = self
-            .twin
-            .sessions
-            .iter()
-            .position(|s| s.app == app && now < s.deadline() && in_scope(s, scope))
-        {
+        while let Some(found) = self.twin.sessions.iter().position(|s| {
+            let kept = token.is_some_and(|token| *token == s.token);
+            s.app == app && now < s.deadline() && in_scope(s, scope) && !kept
+        }) {
             self.twin.remove(found);
             expected += 1;
         }
         assert_eq!(removed, expected);
+    }
+
+    /// Sometimes one of the app's sessions.
+    fn any_session(&mut self, app: usize) -> Option<(Handle, Vec<u8>)> {
+        let living: Vec<Vec<u8>> = self
+            .twin
+            .living(app, self.now)
+            .map(|s| s.token.clone())
+            .collect();
+        if living.is_empty() || self.dice.roll(2) == 0 {
+            return None;
+        }
+        let token = living[self.dice.roll(living.len() as u64) as usize].clone();
+        let key = Key::Token(&token);
+        let peek = self
+            .engine
+            .read(at(self.now), Self::name(app), key, Read::Peek, |v| v.handle);
+        Some((peek.answer.unwrap(), token))
     }
 
     pub(super) fn remove_app(&mut self) {
@@ -106,6 +125,38 @@ impl Driver {
         seen.sort();
         expected.sort();
         assert_eq!(seen, expected);
+        if self.dice.roll(4) == 0 {
+            let mut paged = self.paged(app, scope);
+            paged.sort();
+            assert_eq!(paged, expected);
+        }
+    }
+
+    /// The same list, cut into pages of a few sessions.
+    fn paged(&mut self, app: usize, scope: Scope<'_>) -> Vec<Facts> {
+        let length = 10 + self.dice.roll(300) as usize;
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let mut page = Vec::new();
+            let mut cursor = ListCursor::by_handle(after);
+            let now = at(self.now);
+            let mut show = |view: &SessionView<'_>| {
+                assert!(after.is_none_or(|after| view.handle > after));
+                page.push((view.handle, Facts::of_view(view)));
+            };
+            while self
+                .engine
+                .list(now, Self::name(app), scope, &mut cursor, &mut show)
+                == ListProgress::More
+            {}
+            assert!(page.is_sorted_by_key(|(handle, _)| *handle));
+            page.truncate(length);
+            let Some((last, _)) = page.last() else {
+                return all;
+            };
+            after = Some(*last);
+            all.extend(page.into_iter().map(|(_, facts)| facts));
+        }
     }
 
     pub(super) fn activity(&mut self) {
@@ -121,8 +172,7 @@ impl Driver {
 fn in_scope(session: &Session, scope: Scope<'_>) -> bool {
     match scope {
         Scope::User(user) => session.user.as_deref() == Some(user),
-        // The first app keeps no index by IP.
-        Scope::Ip(ip) => session.app > 0 && session.ip.as_deref() == Some(ip),
+        Scope::Ip(ip) => session.ip.as_deref() == Some(ip),
         Scope::ActiveSince(since) => session.last / 1000 >= since.seconds(),
     }
 }

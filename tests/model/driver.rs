@@ -107,7 +107,8 @@ impl Driver {
         }
     }
 
-    pub(crate) fn run(mut self, steps: u64) {
+    /// Answers how many restarts and snapshots there were.
+    pub(crate) fn run(mut self, steps: u64) -> (u64, u64) {
         for step in 1..=steps {
             let before = (self.dice.0, self.now);
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -126,10 +127,10 @@ impl Driver {
             }
         }
         if self.durable.is_some() {
-            self.end_durable();
-        } else {
-            self.compare_replay();
+            return self.end_durable();
         }
+        self.compare_replay();
+        (0, 0)
     }
 
     fn step(&mut self) {
@@ -150,7 +151,8 @@ impl Driver {
             0..18 if !full => self.create(),
             0..45 => self.read(),
             45..60 => self.edit(),
-            60..70 => self.remove(),
+            60..67 => self.remove(),
+            67..70 => self.rotate(),
             70..74 => self.remove_matching(),
             74..75 if self.dice.roll(6) == 0 => self.remove_app(),
             75..80 => self.list(),

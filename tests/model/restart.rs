@@ -71,12 +71,10 @@ impl Driver {
         self.seed.is_multiple_of(3)
     }
 
-    /// A stop loses nothing; the run is over.
-    pub(super) fn end_durable(&mut self) {
+    /// A stop loses nothing; the run is over. Answers how many restarts and snapshots there were.
+    pub(super) fn end_durable(&mut self) -> (u64, u64) {
         self.restart(End::Stop);
-        let durable = self.durable.as_ref().unwrap();
-        let name = format!("CLOAKROOM_SEED={}", self.seed);
-        assert!(self.restarts > 1 && durable.snapshots > 0, "{name}");
+        (self.restarts, self.durable.as_ref().unwrap().snapshots)
     }
 
     fn restart(&mut self, end: End) {

@@ -115,12 +115,61 @@ pub(crate) struct Twin {
     users: BTreeMap<(usize, String), u64>,
     /// The same as far as a restart may have kept it: it knows of what sessions there are.
     certain: BTreeMap<(usize, String), u64>,
+    aliases: Vec<Alias>,
+}
+
+/// An old id that still answers.
+#[derive(Clone)]
+struct Alias {
+    app: usize,
+    token: Vec<u8>,
+    to: Vec<u8>,
+    until: u64,
+    /// When the session was made that it leads to.
+    created: u64,
 }
 
 impl Twin {
     pub(crate) fn find(&self, app: usize, token: &[u8], now: u64) -> Option<usize> {
+        let token = match self.alias(app, token, now) {
+            Some(alias) => {
+                let found = self.find(app, &alias.to, now)?;
+                return (self.sessions[found].created == alias.created).then_some(found);
+            }
+            None => token,
+        };
         let is = |s: &Session| s.app == app && s.token == token && now < s.deadline();
         self.sessions.iter().position(is)
+    }
+
+    fn alias(&self, app: usize, token: &[u8], now: u64) -> Option<&Alias> {
+        let is = |a: &&Alias| a.app == app && a.token == token && now < a.until;
+        self.aliases.iter().rev().find(is)
+    }
+
+    /// Whether a session was called so until a while ago, and still answers to it.
+    pub(crate) fn is_old_id(&self, app: usize, token: &[u8], now: u64) -> bool {
+        self.alias(app, token, now).is_some()
+    }
+
+    /// Whether no session can get this token.
+    pub(crate) fn is_taken(&self, app: usize, token: &[u8], now: u64) -> bool {
+        self.find(app, token, now).is_some()
+    }
+
+    /// Gives a session another token; the old one answers until `until`.
+    pub(crate) fn rotate(&mut self, at: usize, token: Vec<u8>, until: u64) {
+        let (app, to) = (self.sessions[at].app, token.clone());
+        self.aliases.retain(|a| a.app != app || a.token != to);
+        let created = self.sessions[at].created;
+        let token = std::mem::replace(&mut self.sessions[at].token, token);
+        self.aliases.push(Alias {
+            app,
+            token,
+            to,
+            until,
+            created,
+        });
     }
 
     pub(crate) fn add(&mut self, session: Session) {
@@ -130,6 +179,9 @@ impl Twin {
         if let Some(at) = self.sessions.iter().position(dead) {
             self.remove(at);
         }
+        // So does an old id whose session has ended.
+        let (app, token) = (session.app, session.token.clone());
+        self.aliases.retain(|a| a.app != app || a.token != token);
         let last = session.last;
         self.sessions.push(session);
         self.note_active(self.sessions.len() - 1, last);
@@ -157,19 +209,34 @@ impl Twin {
         }
     }
 
+    /// Puts the session as it is after an edit in the place of the one before.
+    pub(crate) fn replace(&mut self, at: usize, session: Session) {
+        let before = std::mem::replace(&mut self.sessions[at], session);
+        if self.sessions[at].user != before.user {
+            self.note_active(at, before.last);
+            self.forget_user(before);
+        }
+    }
+
     pub(crate) fn remove(&mut self, at: usize) {
         let gone = self.sessions.swap_remove(at);
-        let Some(user) = gone.user else { return };
-        let of_user = |s: &Session| s.app == gone.app && s.user.as_deref() == Some(&user);
+        self.forget_user(gone);
+    }
+
+    /// Forgets the user of a session that is no longer his, if it was his last.
+    fn forget_user(&mut self, session: Session) {
+        let Some(user) = session.user else { return };
+        let of_user = |s: &Session| s.app == session.app && s.user.as_deref() == Some(&user);
         if !self.sessions.iter().any(of_user) {
-            self.certain.remove(&(gone.app, user.clone()));
-            self.users.remove(&(gone.app, user));
+            self.certain.remove(&(session.app, user.clone()));
+            self.users.remove(&(session.app, user));
         }
     }
 
     pub(crate) fn remove_app(&mut self, app: usize) -> u64 {
         let before = self.sessions.len();
         self.sessions.retain(|s| s.app != app);
+        self.aliases.retain(|a| a.app != app);
         self.users.retain(|(of, _), _| *of != app);
         self.certain.retain(|(of, _), _| *of != app);
         (before - self.sessions.len()) as u64

@@ -1,9 +1,11 @@
 //! The verbs on one session: create, read, edit, remove.
 
 use cloakroom::clock::Millis;
-use cloakroom::engine::{DataEdit, Edit, Key, NewSession, NewToken, Read, Refusal};
+use cloakroom::engine::{
+    DataEdit, Edit, Key, LifeEdit, NewSession, NewToken, Read, Refusal, Rotate,
+};
 use cloakroom::model::json::merge::{MemberOrder, Patch};
-use cloakroom::model::{ContentType, Life, TokenStyle};
+use cloakroom::model::{ContentType, Life, TextChange, TokenStyle};
 
 use super::Driver;
 use super::facts::Facts;
@@ -61,7 +63,7 @@ impl Driver {
         };
         let created = self.engine.create(at(self.now), &new);
         let exists = matches!(token, NewToken::Chosen(_))
-            && self.twin.find(app, chosen.as_bytes(), self.now).is_some();
+            && self.twin.is_taken(app, chosen.as_bytes(), self.now);
         if exists {
             assert_eq!(created.err(), Some(Refusal::Exists));
             return;
@@ -106,9 +108,8 @@ impl Driver {
             Key::Token(&token),
             how,
             |view| {
-                let sealed = view.token().unwrap();
-                assert_eq!(sealed.as_bytes(), token);
-                (Facts::of_view(view), view.handle)
+                let sealed = view.token().unwrap().as_bytes().to_vec();
+                (Facts::of_view(view), view.handle, sealed)
             },
         );
         let found = self.twin.find(app, &token, self.now);
@@ -116,7 +117,8 @@ impl Driver {
             assert!(seen.answer.is_none(), "served a session that is gone");
             return;
         };
-        let (facts, handle) = seen.answer.unwrap();
+        let (facts, handle, sealed) = seen.answer.unwrap();
+        assert_eq!(sealed, self.twin.sessions[found].token);
         let mut expected = Facts::of_twin(&self.twin.sessions[found], self.now);
         if how == Read::Touch {
             let session = &mut self.twin.sessions[found];
@@ -150,7 +152,7 @@ impl Driver {
             format!("{{\"{key}\":{v}}}")
         });
         let patch = Patch::new(patch_text.as_bytes()).unwrap();
-        let (ip, life) = (self.ip().filter(|_| self.dice.roll(4) == 0), self.life());
+        let (user, ip, life) = (self.user(), self.ip(), self.life());
         let known = self
             .twin
             .find(app, &token, self.now)
@@ -169,8 +171,16 @@ impl Driver {
             count_read: self.dice.roll(2) == 0,
             expect_version,
             expect_user,
-            ip: ip.as_deref(),
-            life: (self.dice.roll(4) == 0).then_some(life),
+            user: self.text_change(user.as_deref()),
+            ip: self.text_change(ip.as_deref()),
+            life: match self.dice.roll(6) {
+                0 => LifeEdit::Replace(life),
+                1 => LifeEdit::Limits {
+                    idle: (self.dice.roll(2) == 0).then_some(life.idle),
+                    until: (self.dice.roll(2) == 0).then_some(life.until),
+                },
+                _ => LifeEdit::Keep,
+            },
             data,
         };
         let seen = self.engine.edit(
@@ -195,7 +205,7 @@ impl Driver {
         let (reads, idle) = (expected.reads, expected.idle_seconds(self.now));
         apply_edit(&mut expected, &edit, key, value, self.now);
         let at = self.twin.find(app, &token, self.now).unwrap();
-        self.twin.sessions[at] = expected.clone();
+        self.twin.replace(at, expected.clone());
         if edit.touch {
             self.twin.note_active(at, self.now);
         }
@@ -205,6 +215,66 @@ impl Driver {
             ..Facts::of_twin(&expected, self.now)
         };
         assert_eq!(seen.unwrap().answer, facts);
+    }
+
+    /// Mostly none.
+    fn text_change<'t>(&mut self, text: Option<&'t str>) -> TextChange<'t> {
+        match (self.dice.roll(5), text) {
+            (0, Some(text)) => TextChange::Set(text),
+            (0, None) => TextChange::Clear,
+            _ => TextChange::Keep,
+        }
+    }
+
+    pub(super) fn rotate(&mut self) {
+        let (app, token) = self.token();
+        let chosen = format!("chosen-{}", self.dice.roll(40));
+        let new = if self.dice.roll(3) == 0 {
+            NewToken::Chosen(chosen.as_bytes())
+        } else {
+            NewToken::Draw(TokenStyle::UuidV4)
+        };
+        let grace = self.dice.roll(2) * self.dice.roll(9_000);
+        let (now, user) = (at(self.now), self.user());
+        let user = self.text_change(user.as_deref());
+        let key = Key::Token(&token);
+        let rotate = Rotate {
+            token: new,
+            user,
+            grace,
+        };
+        let rotated = self.engine.rotate(now, Self::name(app), key, &rotate);
+        let Some(found) = self.twin.find(app, &token, self.now) else {
+            assert_eq!(rotated.err(), Some(Refusal::Gone));
+            return;
+        };
+        if self.twin.is_old_id(app, &token, self.now) {
+            assert_eq!(rotated.err(), Some(Refusal::Rotated));
+            return;
+        }
+        let is_chosen = matches!(new, NewToken::Chosen(_));
+        if is_chosen && self.twin.is_taken(app, chosen.as_bytes(), self.now) {
+            assert_eq!(rotated.err(), Some(Refusal::Exists));
+            return;
+        }
+        let rotated = rotated.unwrap().answer;
+        let new = rotated.token.as_bytes().to_vec();
+        self.twin.rotate(found, new.clone(), self.now + grace);
+        let mut session = self.twin.sessions[found].clone();
+        session.touch(self.now);
+        if !user.is_keep() {
+            session.writes += 1;
+            session.user = user.of(session.user.as_deref()).map(str::to_owned);
+        }
+        session.written_down(self.now);
+        let deadline = session.deadline().min(Millis::NEVER.0);
+        assert_eq!(
+            (rotated.version, rotated.deadline.0),
+            (session.version(), deadline)
+        );
+        self.twin.replace(found, session);
+        self.twin.note_active(found, self.now);
+        self.tokens.push((app, new));
     }
 
     pub(super) fn remove(&mut self) {
@@ -230,6 +300,7 @@ impl Driver {
 }
 
 fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u32>, now: u64) {
+    let writes = session.writes;
     match edit.data {
         DataEdit::Keep => {}
         DataEdit::Replace(..) => session.members = vec![("z".to_owned(), 9)],
@@ -243,25 +314,39 @@ fn apply_edit(session: &mut Session, edit: &Edit<'_>, key: &str, value: Option<u
             }
         }
     }
-    if edit.ip.is_some() || !matches!(edit.data, DataEdit::Keep) {
+    if !edit.user.is_keep() || !edit.ip.is_keep() || !matches!(edit.data, DataEdit::Keep) {
         session.writes += 1;
     }
-    if let Some(ip) = edit.ip {
-        session.ip = Some(ip.to_owned());
-    }
+    session.user = edit.user.of(session.user.as_deref()).map(str::to_owned);
+    session.ip = edit.ip.of(session.ip.as_deref()).map(str::to_owned);
     if edit.touch {
         session.touch(now);
     }
     if edit.count_read {
         session.reads += 1;
     }
-    if let Some(life) = edit.life {
-        session.life = life;
-        if !life.whole_seconds {
-            session.recorded = session.last;
+    match edit.life {
+        LifeEdit::Keep => {}
+        LifeEdit::Replace(life) => {
+            session.life = life;
+            if !life.whole_seconds {
+                session.recorded = session.last;
+            }
+        }
+        LifeEdit::Limits { idle, until } => {
+            session.life.idle = idle.unwrap_or(session.life.idle);
+            session.life.until = until.unwrap_or(session.life.until);
         }
     }
-    let changed = edit.ip.is_some() || edit.life.is_some() || !matches!(edit.data, DataEdit::Keep);
+    let same_life = matches!(
+        edit.life,
+        LifeEdit::Keep
+            | LifeEdit::Limits {
+                idle: None,
+                until: None
+            }
+    );
+    let changed = !same_life || session.writes > writes;
     if !changed && (edit.touch || !edit.count_read) {
         session.touched(now);
     } else {

@@ -2,12 +2,12 @@
 
 use cloakroom::clock::Millis;
 use cloakroom::engine::{
-    DataEdit, Edit, Key, ListCursor, ListProgress, NewSession, NewToken, Position, Read, Refusal,
-    Scope,
+    DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Position, Read,
+    Refusal, Scope,
 };
 use cloakroom::log::Health;
 use cloakroom::model::json::merge::{MemberOrder, Patch};
-use cloakroom::model::{AppName, ContentType, Life, TokenStyle};
+use cloakroom::model::{AppName, ContentType, Life, TextChange, TokenStyle};
 
 use crate::chronicle::{Name, State};
 use crate::fault_disk::Choice;
@@ -156,7 +156,7 @@ impl History {
 
     fn edit(&mut self) -> Outcome {
         let (app, token) = self.pick();
-        let (data, ip, life) = (self.data(), self.ip(), self.life());
+        let (data, user, ip, life) = (self.data(), self.user(), self.ip(), self.life());
         let patch = Patch::new(&data).unwrap();
         let (touch, counts) = (self.dice.coin(), self.dice.coin());
         let edit = Edit {
@@ -165,8 +165,20 @@ impl History {
             count_read: touch && counts,
             expect_version: None,
             expect_user: None,
-            ip: ip.as_deref().filter(|_| self.dice.roll(4) == 0),
-            life: (self.dice.roll(4) == 0).then_some(life),
+            user: match (self.dice.roll(8), user.as_deref()) {
+                (0, Some(user)) => TextChange::Set(user),
+                (0, None) => TextChange::Clear,
+                _ => TextChange::Keep,
+            },
+            ip: match (self.dice.roll(4), ip.as_deref()) {
+                (0, Some(ip)) => TextChange::Set(ip),
+                (0, None) => TextChange::Clear,
+                _ => TextChange::Keep,
+            },
+            life: match self.dice.roll(4) {
+                0 => LifeEdit::Replace(life),
+                _ => LifeEdit::Keep,
+            },
             data: match self.dice.roll(4) {
                 0 => DataEdit::Keep,
                 1 => DataEdit::Replace(ContentType::BYTES, &data),
@@ -211,7 +223,7 @@ impl History {
         loop {
             let (now, engine) = (self.now(), &self.process.engine);
             let (progress, reply) =
-                engine.remove_matching(now, app_name(app), scope, &mut cursor)?;
+                engine.remove_matching(now, app_name(app), scope, None, &mut cursor)?;
             if progress == ListProgress::Done {
                 self.assert_waits_for_all(reply.wait_for);
             }

@@ -68,7 +68,7 @@ fn refusals_of_kills(engine: &Engine, token: &[u8]) -> [Option<Refusal>; 3] {
             .remove(NOW, app(NAME), Key::Token(token), |_| ())
             .err(),
         engine
-            .remove_matching(NOW, app(NAME), scope, &mut cursor)
+            .remove_matching(NOW, app(NAME), scope, None, &mut cursor)
             .err(),
         engine.remove_app(NOW, app(NAME)).err(),
     ]
@@ -147,7 +147,13 @@ fn kill_that_finds_nothing_waits_for_all_changes_before_it() {
     create(&engine, NOW, NAME, "other");
     assert_eq!(kill(&gone), Some(Position(4)));
     let (progress, reply) = engine
-        .remove_matching(NOW, app(NAME), Scope::User("u"), &mut ListCursor::default())
+        .remove_matching(
+            NOW,
+            app(NAME),
+            Scope::User("u"),
+            None,
+            &mut ListCursor::default(),
+        )
         .unwrap();
     assert_eq!(
         (progress, reply.answer, reply.wait_for),

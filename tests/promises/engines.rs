@@ -60,7 +60,7 @@ pub(crate) fn kill_matching(engine: &Engine, now: Millis, name: &str, scope: Sco
     let (mut cursor, mut killed) = (ListCursor::default(), 0);
     loop {
         let (progress, reply) = engine
-            .remove_matching(now, app(name), scope, &mut cursor)
+            .remove_matching(now, app(name), scope, None, &mut cursor)
             .unwrap();
         killed += reply.answer;
         if progress == ListProgress::Done {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::config::{Address, Config, HttpLimits, HttpListen};
 use cloakroom::engine::{Engine, EngineConfig};
-use cloakroom::net::http::connection::Connection;
+use cloakroom::net::http;
 use cloakroom::net::http::dialect::DialectSettings;
-use cloakroom::net::http::log_watch::LogWatch;
-use cloakroom::net::http::service::{HeldBytes, Service, StopSignal};
-use cloakroom::net::http::stream::{Peer, Stream};
+use cloakroom::net::log_watch::LogWatch;
+use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::stream::{Peer, Stream};
 use cloakroom::server::Server;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -77,6 +77,7 @@ impl Served {
             access_log: false,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
+            run: 1,
             stop: StopSignal::default(),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -140,7 +141,7 @@ fn accept(listener: std::net::TcpListener, service: &Arc<Service>, stop: &Cancel
             loop {
                 let (stream, peer) = listener.accept().await.unwrap();
                 let (stream, peer) = (Stream::Tcp(stream), Peer::Inet(peer));
-                tokio::spawn(Connection::new(stream, peer, None, Arc::clone(service)));
+                tokio::spawn(http::serve(stream, peer, None, Arc::clone(service)));
             }
         };
         stop.run_until_cancelled(serve).await

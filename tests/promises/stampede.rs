@@ -7,10 +7,10 @@ use std::thread;
 
 use cloakroom::clock::{Clock, ManualClock, Millis};
 use cloakroom::engine::{
-    DataEdit, Edit, Engine, EngineConfig, Key, NewSession, NewToken, Read, Refusal, Scope,
+    DataEdit, Edit, Engine, EngineConfig, Key, LifeEdit, NewSession, NewToken, Read, Refusal, Scope,
 };
 use cloakroom::model::json::merge::{MemberOrder, Patch};
-use cloakroom::model::{ContentType, Life};
+use cloakroom::model::{ContentType, Life, TextChange};
 
 use crate::engines::{Dice, app, engine, is_served, kill_matching, list, plain, sweep_all};
 use crate::recorder::Recorder;
@@ -149,8 +149,20 @@ impl Stampede {
         };
         let edit = Edit {
             touch: dice.roll(2) == 0,
-            ip: (dice.roll(2) == 0).then_some(ip),
-            life: (dice.roll(8) == 0).then(|| Life::sliding(dice.roll(5_000))),
+            ip: match dice.roll(4) {
+                0 => TextChange::Keep,
+                1 => TextChange::Clear,
+                _ => TextChange::Set(ip),
+            },
+            user: match dice.roll(8) {
+                0 => TextChange::Clear,
+                1 => TextChange::Set(ip),
+                _ => TextChange::Keep,
+            },
+            life: match dice.roll(8) {
+                0 => LifeEdit::Replace(Life::sliding(dice.roll(5_000))),
+                _ => LifeEdit::Keep,
+            },
             data,
             ..Edit::TOUCH
         };
@@ -184,7 +196,7 @@ impl Stampede {
         let mut from = Some(0);
         while let Some(position) = from {
             from = engine.walk(self.clock.now(), position, 64, &mut |app, view| {
-                let user = view.user().unwrap().to_owned();
+                let user = view.user().unwrap_or_default().to_owned();
                 let state = (
                     app.as_str().to_owned(),
                     user,

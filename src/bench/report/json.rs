@@ -8,19 +8,19 @@ use crate::bench::report::{PERCENTILES, Report, micros, percentile};
 use crate::bench::run::seconds;
 use crate::bench::verify::violations::{Tally, Violation};
 
-pub(super) fn text(report: &Report<'_>) -> Result<String, Failure> {
+pub(super) fn text(report: &Report<'_>, failed: &[String]) -> Result<String, Failure> {
     let recorder = &report.recorder;
     let all = recorder.all()?;
     let verbs: Map<String, Value> = recorder
         .verbs()
-        .map(|(verb, record)| {
+        .map(|record| {
             let value = json!({
                 "requests": record.response.len(),
                 "errors": record.errors,
                 "requests_per_second": report.per_second(record.response.len()),
                 "response_us": latencies(&record.response),
             });
-            (verb.name().to_owned(), value)
+            (record.verb.name().to_owned(), value)
         })
         .collect();
     let errors: Map<String, Value> = recorder
@@ -51,11 +51,12 @@ pub(super) fn text(report: &Report<'_>) -> Result<String, Failure> {
         "bytes_received": recorder.bytes_received,
         "due_and_never_sent": recorder.unsent,
         "response_us": latencies(&all),
-        "service_us": latencies(&recorder.service),
+        "service_us": latencies(&recorder.service()?),
         "verbs": verbs,
         "server": server,
         "client_cpu_us_per_request": report.per_request(report.client_cpu_micros),
         "steal_percent": report.steal_percent,
+        "failed_conditions": failed,
         "verification": report.tally.as_ref().map(verification),
     });
     Ok(format!("{value:#}\n"))
@@ -64,9 +65,15 @@ pub(super) fn text(report: &Report<'_>) -> Result<String, Failure> {
 fn parameters(report: &Report<'_>) -> Value {
     let args = report.args;
     json!({
-        "url": format!("http://{}", args.url),
+        "target": args.target.name(),
+        "url": args.shown_url(),
         "dialect": args.dialect.name(),
         "workload": args.workload.name(),
+        "mix": args.mix.to_string(),
+        "keys": args.keys.to_string(),
+        "burst": args.burst,
+        "reads": args.reads,
+        "durability": report.durability,
         "app": args.app,
         "path": args.path,
         "connections": args.connections,

@@ -4,6 +4,7 @@ mod json;
 mod table;
 
 use crate::bench::args::Args;
+use crate::bench::conditions::Metric;
 use crate::bench::failure::Failure;
 use crate::bench::machine::Machine;
 use crate::bench::recorder::{Latencies, Recorder};
@@ -25,6 +26,8 @@ pub(super) struct ServerCost {
 pub(super) struct Report<'a> {
     pub(super) args: &'a Args,
     pub(super) machine: Machine,
+    /// What acknowledgements of the server survive, as the command line or the server itself says.
+    pub(super) durability: Option<String>,
     pub(super) recorder: Recorder,
     /// Nanoseconds in which requests were counted.
     pub(super) nanos: u64,
@@ -49,15 +52,46 @@ const PERCENTILES: [(&str, f64); 5] = [
 const WEIGHABLE: u64 = 10_000;
 
 impl Report<'_> {
-    /// The report as a table, or as JSON when that was asked for.
+    /// The report as a table, or as JSON when that was asked for. `failed` are the sentences about
+    /// conditions that hold.
     ///
     /// # Errors
     /// When the histograms cannot be added up.
-    pub(super) fn text(&self) -> Result<String, Failure> {
+    pub(super) fn text(&self, failed: &[String]) -> Result<String, Failure> {
         if self.args.json {
-            json::text(self)
+            json::text(self, failed)
         } else {
-            table::text(self)
+            table::text(self, failed)
+        }
+    }
+
+    /// A sentence for each condition of `--fail-if` that holds.
+    ///
+    /// # Errors
+    /// When the histograms cannot be added up.
+    pub(super) fn failed_conditions(&self) -> Result<Vec<String>, Failure> {
+        let all = self.recorder.all()?;
+        let sentences = self.args.fail_if.iter().filter_map(|condition| {
+            let value = self.value(condition.metric(), &all)?;
+            condition.met_by(value)
+        });
+        Ok(sentences.collect())
+    }
+
+    /// `None` for a value that was not measured.
+    #[expect(clippy::cast_precision_loss, reason = "compared with a few digits")]
+    fn value(&self, metric: Metric, all: &Latencies) -> Option<f64> {
+        let errors = self.recorder.errors();
+        let requests = self.recorder.requests() + errors;
+        match metric {
+            Metric::Percentile(percent) => Some(percentile(all, percent)),
+            Metric::Longest => Some(micros(all.max())),
+            Metric::Errors => Some(errors as f64),
+            Metric::ErrorShare => Some(errors as f64 * 100.0 / requests.max(1) as f64),
+            Metric::Rate => Some(self.throughput()),
+            Metric::Cpu => self
+                .server
+                .map(|server| self.per_request(server.cpu_micros)),
         }
     }
 

@@ -7,19 +7,30 @@ use crate::bench::recorder::Latencies;
 use crate::bench::report::{PERCENTILES, Report, ServerCost, micros, percentile};
 use crate::bench::run::seconds;
 use crate::bench::verify::violations::Tally;
+use crate::bench::workload::Workload;
 
-pub(super) fn text(report: &Report<'_>) -> Result<String, Failure> {
-    let all = report.recorder.all()?;
+pub(super) fn text(report: &Report<'_>, failed: &[String]) -> Result<String, Failure> {
+    let (all, service) = (report.recorder.all()?, report.recorder.service()?);
     let mut out = String::new();
-    write(report, &all, &mut out)
+    write(report, &all, &service, &mut out)
+        .and_then(|()| {
+            failed
+                .iter()
+                .try_for_each(|sentence| writeln!(out, "failed      {sentence}"))
+        })
         .map_err(|e| Failure::Local(format!("the report could not be written: {e}")))?;
     Ok(out)
 }
 
-fn write(report: &Report<'_>, all: &Latencies, out: &mut String) -> fmt::Result {
+fn write(
+    report: &Report<'_>,
+    all: &Latencies,
+    service: &Latencies,
+    out: &mut String,
+) -> fmt::Result {
     write_conditions(report, out)?;
     writeln!(out)?;
-    write_latencies(report, all, out)?;
+    write_latencies(report, all, service, out)?;
     writeln!(out)?;
     let recorder = &report.recorder;
     writeln!(
@@ -62,11 +73,11 @@ fn write_conditions(report: &Report<'_>, out: &mut String) -> fmt::Result {
     let args = report.args;
     writeln!(
         out,
-        "cloakroom bench {}: {} on http://{} ({})",
+        "cloakroom bench {}: {} on {} ({})",
         env!("CARGO_PKG_VERSION"),
         args.workload.name(),
-        args.url,
-        args.dialect.name(),
+        args.shown_url(),
+        args.protocol(),
     )?;
     write!(
         out,
@@ -83,32 +94,54 @@ fn write_conditions(report: &Report<'_>, out: &mut String) -> fmt::Result {
         seconds(report.nanos),
         args.warm_up.as_secs_f64()
     )?;
-    writeln!(
+    write!(
         out,
-        "{} sessions preloaded, {} bytes of data, seed {}",
+        "{} sessions preloaded, {} bytes of data, {} keys, seed {}",
         grouped_integer(args.preload()),
         args.data_size,
+        args.keys,
         args.seed
     )?;
+    match args.workload {
+        Workload::Mixed => writeln!(out, ", {}", args.mix)?,
+        Workload::LoginStorm => {
+            writeln!(out, ", bursts of {}, {} reads each", args.burst, args.reads)?;
+        }
+        Workload::Create
+        | Workload::Get
+        | Workload::Touch
+        | Workload::Set
+        | Workload::List
+        | Workload::Url
+        | Workload::Idle => writeln!(out)?,
+    }
+    if let Some(durability) = &report.durability {
+        writeln!(out, "durability of the server as told: {durability}")?;
+    }
     writeln!(out, "{}", report.machine.line())
 }
 
-fn write_latencies(report: &Report<'_>, all: &Latencies, out: &mut String) -> fmt::Result {
+fn write_latencies(
+    report: &Report<'_>,
+    all: &Latencies,
+    service: &Latencies,
+    out: &mut String,
+) -> fmt::Result {
     write!(out, "{:<10}{:>13}{:>12}", "us", "requests", "per second")?;
     for (name, _) in PERCENTILES {
         write!(out, "{name:>10}")?;
     }
     writeln!(out, "{:>11}", "max")?;
     let verbs: Vec<_> = report.recorder.verbs().collect();
-    for (verb, record) in &verbs {
-        write_row(report, verb.name(), &record.response, out)?;
+    for record in &verbs {
+        write_row(report, record.verb.name(), &record.response, out)?;
     }
     if verbs.len() > 1 {
         write_row(report, "all", all, out)?;
     }
     if report.args.rate.is_some() {
         // The rows above count from when a request was due.
-        write_row(report, "from sent", &report.recorder.service, out)?;
+        write_row(report, "from sent", service, out)?;
     }
     Ok(())
 }

@@ -4,14 +4,16 @@
 //! requests in flight at the same time may take effect in any order without being reported.
 
 pub(super) mod audit;
+mod history;
 #[cfg(test)]
 mod tests;
+mod versions;
 pub(super) mod violations;
-
-use std::collections::BTreeSet;
 
 use crate::bench::stopwatch::MILLISECOND;
 use crate::bench::target::{Contents, Life, Mark, SLOTS, Verb};
+use crate::bench::verify::history::{End, History, Rotations};
+use crate::bench::verify::versions::AtSending;
 use crate::bench::verify::violations::{Tally, Violation};
 
 /// Nanoseconds by which the clocks of the two sides may disagree about one moment.
@@ -26,40 +28,10 @@ pub(in crate::bench) struct Expectation {
     gone: Option<Violation>,
     /// The values of its slots are at least these.
     slots: [u32; SLOTS],
-}
-
-/// What is known of the end of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
-    /// Nobody tried to end it.
-    None,
-    /// A kill is under way, or its outcome will never be known.
-    Asked,
-    /// A kill was acknowledged.
-    Killed,
-    /// It was not found when it might have expired.
-    Expired,
-    /// It was not found and should have been; reported once.
-    Lost,
-}
-
-#[derive(Debug)]
-struct History {
-    /// It is served before this moment, whatever the order of effects was.
-    earliest_deadline: u64,
-    /// It is not served from this moment on.
-    latest_deadline: u64,
-    end: End,
-    in_flight: u32,
-    next_read: u64,
-    reads_ahead: BTreeSet<u64>,
-    /// Reads that may have been counted although their reply never came.
-    unanswered_reads: u64,
-    acknowledged: [u32; SLOTS],
-    /// Bit set: a set of this slot is under way.
-    busy_slots: u8,
-    /// Bit set: a set of this slot was never answered; the slot is not used any more.
-    unsure_slots: u8,
+    /// What was known of its version.
+    versions: AtSending,
+    /// The rotations before the request, with its own when it is one.
+    rotations: Rotations,
 }
 
 /// How a request ended.
@@ -67,8 +39,14 @@ struct History {
 pub(in crate::bench) enum Outcome {
     /// A get showed this; `None` when the reply could not be understood.
     Shown(Option<Contents>),
-    /// A set was accepted.
-    Written,
+    /// A touch was accepted.
+    Touched,
+    /// A set was accepted, and the session has this version now.
+    Written(Option<u64>),
+    /// A set was refused because the session has another version.
+    Conflict,
+    /// A rotation was accepted.
+    Rotated,
     /// A kill was accepted.
     Killed,
     /// No such session.
@@ -111,20 +89,18 @@ impl Ledger {
 
     /// The next session was created between these two moments.
     pub(in crate::bench) fn created(&mut self, sent: u64, now: u64) {
-        self.histories.push(History {
-            earliest_deadline: sent
-                .saturating_add(self.life.span)
-                .saturating_sub(TOLERANCE),
-            latest_deadline: self.latest_deadline_of_use(now),
-            end: End::None,
-            in_flight: 0,
-            next_read: 1,
-            reads_ahead: BTreeSet::new(),
-            unanswered_reads: 0,
-            acknowledged: [0; SLOTS],
-            busy_slots: 0,
-            unsure_slots: 0,
-        });
+        let earliest = sent
+            .saturating_add(self.life.span)
+            .saturating_sub(TOLERANCE);
+        let latest = self.latest_deadline_of_use(now);
+        self.histories.push(History::new(earliest, latest));
+    }
+
+    /// The next entry is no session but a token that is not to be served any more.
+    pub(in crate::bench) fn retired(&mut self) {
+        let mut history = History::new(0, u64::MAX);
+        history.end = End::Rotated;
+        self.histories.push(history);
     }
 
     fn latest_deadline_of_use(&self, now: u64) -> u64 {
@@ -133,8 +109,14 @@ impl Ledger {
             .saturating_add(TOLERANCE)
     }
 
-    /// A request on the session is sent now.
-    pub(in crate::bench) fn send(&mut self, session: usize, now: u64) -> Expectation {
+    /// A request on the session is sent now; a set may demand the version `base`.
+    pub(in crate::bench) fn send(
+        &mut self,
+        session: usize,
+        verb: Verb,
+        base: Option<u64>,
+        now: u64,
+    ) -> Expectation {
         let Some(history) = self.histories.get_mut(session) else {
             return Expectation::default();
         };
@@ -143,14 +125,29 @@ impl Ledger {
         let gone = match history.end {
             End::Killed => Some(Violation::ServedAfterKill),
             End::Expired => Some(Violation::ServedAfterDeadline),
+            End::Rotated => Some(Violation::ServedAfterRotation),
             End::Lost => None,
             End::None | End::Asked => (!may_be_in_use && now >= history.latest_deadline)
                 .then_some(Violation::ServedAfterDeadline),
         };
+        let rotations = history.rotations;
+        history.rotations.sent += u32::from(verb == Verb::Rotate);
         Expectation {
             gone,
             slots: history.acknowledged,
+            versions: history.versions.send(verb == Verb::Set, base),
+            rotations: Rotations {
+                sent: history.rotations.sent,
+                // Its own does not excuse it.
+                ended: rotations.ended + (history.rotations.sent - rotations.sent),
+                ..rotations
+            },
         }
+    }
+
+    /// The version that a conditional set of the session may demand.
+    pub(in crate::bench) fn base(&self, session: usize) -> Option<u64> {
+        self.histories.get(session)?.versions.base()
     }
 
     /// Takes a slot for a set that is sent now; `None` when all of them are in use.
@@ -182,7 +179,9 @@ impl Ledger {
 
     /// Sessions whose final state is worth a look: written, or ended by a kill.
     pub(in crate::bench) fn to_be_audited(&self) -> Vec<usize> {
-        let wanted = |h: &History| h.end == End::Killed || h.acknowledged != [0; SLOTS];
+        let wanted = |h: &History| {
+            matches!(h.end, End::Killed | End::Rotated) || h.acknowledged != [0; SLOTS]
+        };
         self.histories
             .iter()
             .enumerate()
@@ -191,12 +190,13 @@ impl Ledger {
             .collect()
     }
 
-    /// A request has ended: checks its reply and remembers what it proves.
-    pub(in crate::bench) fn settle(&mut self, ended: &Ended) {
+    /// A request has ended: checks its reply and remembers what it proves. False when the session
+    /// may live on although this request did not find it.
+    pub(in crate::bench) fn settle(&mut self, ended: &Ended) -> bool {
         let life = self.life;
         let latest = self.latest_deadline_of_use(ended.now);
         let Some(history) = self.histories.get_mut(ended.session) else {
-            return;
+            return true;
         };
         let mut check = Check {
             session: ended.session,
@@ -206,6 +206,7 @@ impl Ledger {
         if let Some(mark) = ended.mark {
             history.busy_slots &= !(1 << mark.slot);
         }
+        history.rotations.ended += u32::from(ended.verb == Verb::Rotate);
         match ended.outcome {
             Outcome::Shown(contents) => {
                 history.used(life, ended.sent, latest);
@@ -215,25 +216,35 @@ impl Ledger {
                     None => check.report(Violation::Unreadable, String::new),
                 }
             }
-            Outcome::Written => {
+            Outcome::Touched => {
                 history.used(life, ended.sent, latest);
                 check.must_be_there(ended.expectation.gone);
-                if let Some(mark) = ended.mark
-                    && let Some(value) = history.acknowledged.get_mut(mark.slot)
-                {
-                    *value = mark.value;
-                }
+            }
+            Outcome::Written(version) => {
+                history.used(life, ended.sent, latest);
+                check.must_be_there(ended.expectation.gone);
+                check.written(history, ended, version);
+            }
+            Outcome::Conflict => {
+                check.must_be_there(ended.expectation.gone);
+                check.conflict(history, ended);
+            }
+            Outcome::Rotated => {
+                history.used(life, ended.sent, latest);
+                check.must_be_there(ended.expectation.gone);
+                history.rotations.done += 1;
             }
             Outcome::Killed => {
                 check.must_be_there(ended.expectation.gone);
-                history.end = End::Killed;
+                check.killed(history, ended);
             }
-            Outcome::Missing => check.missing(history, ended),
+            Outcome::Missing => return check.missing(history, ended),
             Outcome::Unknown => {
                 check.tally.unanswered += 1;
                 history.unanswered(ended);
             }
         }
+        true
     }
 
     /// The violations found, after a last look at the counters of reads.
@@ -248,29 +259,6 @@ impl Ledger {
             }
         }
         self.tally
-    }
-}
-
-impl History {
-    /// It was served to a request sent at `sent`.
-    fn used(&mut self, life: Life, sent: u64, latest: u64) {
-        if !life.sliding {
-            return;
-        }
-        let earliest = sent
-            .saturating_add(life.span)
-            .saturating_sub(life.lag.saturating_add(TOLERANCE));
-        self.earliest_deadline = self.earliest_deadline.max(earliest);
-        self.latest_deadline = self.latest_deadline.max(latest);
-    }
-
-    /// A request without an answer may take effect at any time from now on.
-    fn unanswered(&mut self, ended: &Ended) {
-        self.latest_deadline = u64::MAX;
-        self.unanswered_reads += u64::from(ended.verb == Verb::Get);
-        if let Some(mark) = ended.mark {
-            self.unsure_slots |= 1 << mark.slot;
-        }
     }
 }
 
@@ -297,23 +285,62 @@ impl Check<'_> {
         }
     }
 
-    fn missing(&mut self, history: &mut History, ended: &Ended) {
+    fn written(&mut self, history: &mut History, ended: &Ended, version: Option<u64>) {
+        if let Some(mark) = ended.mark
+            && let Some(value) = history.acknowledged.get_mut(mark.slot)
+        {
+            *value = mark.value;
+        }
+        let versions = &ended.expectation.versions;
+        if let Some(violation) = history.versions.written(versions, version) {
+            self.report(violation, String::new);
+        }
+    }
+
+    fn conflict(&mut self, history: &mut History, ended: &Ended) {
+        if ended.verb != Verb::Set {
+            return;
+        }
+        if let Some(violation) = history.versions.conflict(&ended.expectation.versions) {
+            self.report(violation, String::new);
+        }
+    }
+
+    fn killed(&mut self, history: &mut History, ended: &Ended) {
+        // A rotation that was carried out meanwhile took the token that the kill came with.
+        if history.rotations.done != ended.expectation.rotations.done {
+            self.report(Violation::ServedAfterRotation, || {
+                "killed by a token that was rotated at the same time".to_owned()
+            });
+        }
+        history.end = End::Killed;
+    }
+
+    /// False when it may be there under another token.
+    fn missing(&mut self, history: &mut History, ended: &Ended) -> bool {
         self.tally.checked();
+        if ended.verb == Verb::Set {
+            history.versions.not_written();
+        }
+        if history.rotations.excuse(&ended.expectation.rotations) {
+            return false;
+        }
         let now = ended.now;
         // A session is killed once at most, so its own kill must find it.
         let is_own_kill = ended.verb == Verb::Kill && history.end == End::Asked;
         if history.end != End::None && !is_own_kill {
-            return;
+            return true;
         }
         if now >= history.earliest_deadline {
             history.end = End::Expired;
-            return;
+            return true;
         }
         history.end = End::Lost;
         let left = (history.earliest_deadline - now) / MILLISECOND;
         self.report(Violation::MissingBeforeDeadline, || {
             format!("not found at least {left} ms before its deadline")
         });
+        true
     }
 
     fn contents(&mut self, history: &mut History, sent: &Expectation, shown: &Contents) {
@@ -338,6 +365,9 @@ impl Check<'_> {
         }
         if let Some(number) = shown.reads {
             self.read_number(history, number);
+        }
+        if let Some(version) = shown.version {
+            history.versions.shown(&sent.versions, version);
         }
     }
 
@@ -376,13 +406,5 @@ impl Check<'_> {
         }
         history.next_read = first;
         history.take_reads_ahead();
-    }
-}
-
-impl History {
-    fn take_reads_ahead(&mut self) {
-        while self.reads_ahead.remove(&self.next_read) {
-            self.next_read += 1;
-        }
     }
 }

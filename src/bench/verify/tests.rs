@@ -52,6 +52,11 @@ impl Script {
     }
 
     fn send(&mut self, verb: Verb) -> Sent {
+        self.send_if(verb, None)
+    }
+
+    /// A set that demands the version `base`.
+    fn send_if(&mut self, verb: Verb, base: Option<u64>) -> Sent {
         let at = self.tick();
         let mark = (verb == Verb::Set).then(|| self.ledger.take_slot(0, 0).unwrap());
         if verb == Verb::Kill {
@@ -60,7 +65,7 @@ impl Script {
         Sent {
             verb,
             mark,
-            expectation: self.ledger.send(0, at),
+            expectation: self.ledger.send(0, verb, base, at),
             at,
         }
     }
@@ -96,6 +101,7 @@ fn shows(reads: u64, value: u32) -> Outcome {
     Outcome::Shown(Some(Contents {
         reads: Some(reads),
         slots,
+        version: None,
     }))
 }
 
@@ -103,13 +109,13 @@ fn shows(reads: u64, value: u32) -> Outcome {
 fn correct_answers_are_never_reported() {
     let mut script = Script::new(SLIDING);
     script.ask(Verb::Get, shows(1, 0));
-    script.ask(Verb::Set, Outcome::Written);
+    script.ask(Verb::Set, Outcome::Written(None));
     script.ask(Verb::Get, shows(2, 1));
     let set = script.send(Verb::Set);
     let (before, after) = (script.send(Verb::Get), script.send(Verb::Get));
     script.answer(&after, shows(4, 2));
     script.answer(&before, shows(3, 1));
-    script.answer(&set, Outcome::Written);
+    script.answer(&set, Outcome::Written(None));
     let (kill, racing) = (script.send(Verb::Kill), script.send(Verb::Get));
     script.answer(&kill, Outcome::Killed);
     script.answer(&racing, shows(5, 2));
@@ -120,7 +126,7 @@ fn correct_answers_are_never_reported() {
 #[test]
 fn lost_update_is_found() {
     let mut script = Script::new(SLIDING);
-    script.ask(Verb::Set, Outcome::Written);
+    script.ask(Verb::Set, Outcome::Written(None));
     script.ask(Verb::Get, shows(1, 0));
     assert_eq!(script.found(), [(Violation::LostUpdate, 1)]);
 }
@@ -128,8 +134,8 @@ fn lost_update_is_found() {
 #[test]
 fn update_overwritten_by_an_older_one_is_found() {
     let mut script = Script::new(SLIDING);
-    script.ask(Verb::Set, Outcome::Written);
-    script.ask(Verb::Set, Outcome::Written);
+    script.ask(Verb::Set, Outcome::Written(None));
+    script.ask(Verb::Set, Outcome::Written(None));
     script.ask(Verb::Get, shows(1, 1));
     assert_eq!(script.found(), [(Violation::LostUpdate, 1)]);
 }
@@ -178,7 +184,7 @@ fn session_served_after_its_kill_is_found() {
     let mut script = Script::new(SLIDING);
     script.ask(Verb::Kill, Outcome::Killed);
     script.ask(Verb::Get, shows(1, 0));
-    script.ask(Verb::Set, Outcome::Written);
+    script.ask(Verb::Set, Outcome::Written(None));
     assert_eq!(script.found(), [(Violation::ServedAfterKill, 2)]);
 }
 
@@ -260,7 +266,7 @@ fn slots_in_use_are_left_alone() {
     let mut script = Script::new(SLIDING);
     let sets: Vec<Sent> = (0..SLOTS).map(|_| script.send(Verb::Set)).collect();
     assert!(script.ledger.take_slot(0, 0).is_none());
-    script.answer(&sets[2], Outcome::Written);
+    script.answer(&sets[2], Outcome::Written(None));
     let again = Mark { slot: 2, value: 2 };
     assert_eq!(script.ledger.take_slot(0, 0), Some(again));
 }
@@ -271,9 +277,9 @@ fn written_and_killed_sessions_are_audited() {
     for _ in 0..3 {
         script.ledger.created(0, 1);
     }
-    script.ask(Verb::Set, Outcome::Written);
+    script.ask(Verb::Set, Outcome::Written(None));
     script.ledger.ask_end(2);
-    let expectation = script.ledger.send(2, 5);
+    let expectation = script.ledger.send(2, Verb::Kill, None, 5);
     script.ledger.settle(&Ended {
         session: 2,
         expectation,
@@ -284,4 +290,141 @@ fn written_and_killed_sessions_are_audited() {
         now: 6,
     });
     assert_eq!(script.ledger.to_be_audited(), [0, 2]);
+}
+
+/// A read that shows a version.
+fn shows_version(reads: u64, version: u64) -> Outcome {
+    Outcome::Shown(Some(Contents {
+        reads: Some(reads),
+        slots: [0; SLOTS],
+        version: Some(version),
+    }))
+}
+
+#[test]
+fn conditional_writes_of_a_correct_server_are_never_reported() {
+    let mut script = Script::new(SLIDING);
+    script.ask(Verb::Get, shows_version(1, 10));
+    assert_eq!(script.ledger.base(0), Some(10));
+    let (first, second) = (
+        script.send_if(Verb::Set, Some(10)),
+        script.send_if(Verb::Set, Some(10)),
+    );
+    script.answer(&second, Outcome::Written(Some(11)));
+    script.answer(&first, Outcome::Conflict);
+    assert_eq!(script.ledger.base(0), None);
+    script.ask(Verb::Set, Outcome::Written(Some(12)));
+    let sent = script.send_if(Verb::Set, Some(12));
+    script.answer(&sent, Outcome::Written(Some(13)));
+    assert_eq!(script.found(), []);
+}
+
+#[test]
+fn second_write_on_one_version_is_found() {
+    for at_once in [true, false] {
+        let mut script = Script::new(SLIDING);
+        let first = script.send_if(Verb::Set, Some(10));
+        let second = if at_once {
+            let second = script.send_if(Verb::Set, Some(10));
+            script.answer(&first, Outcome::Written(Some(11)));
+            second
+        } else {
+            script.answer(&first, Outcome::Written(Some(11)));
+            script.send_if(Verb::Set, Some(10))
+        };
+        script.answer(&second, Outcome::Written(Some(12)));
+        assert_eq!(script.found(), [(Violation::StaleWriteAccepted, 1)]);
+    }
+}
+
+#[test]
+fn conflict_is_found_unless_somebody_else_may_have_written() {
+    for (disturbance, found) in [
+        (None, vec![(Violation::NeedlessConflict, 1)]),
+        (Some(Outcome::Written(Some(11))), vec![]),
+        (Some(Outcome::Unknown), vec![]),
+    ] {
+        let mut script = Script::new(SLIDING);
+        script.ask(Verb::Get, shows_version(1, 10));
+        if let Some(outcome) = disturbance {
+            script.ask(Verb::Set, outcome);
+        }
+        let sent = script.send_if(Verb::Set, Some(10));
+        script.answer(&sent, Outcome::Conflict);
+        assert_eq!(script.found(), found, "{disturbance:?}");
+    }
+    let mut script = Script::new(SLIDING);
+    let other = script.send(Verb::Set);
+    script.ask(Verb::Get, shows_version(1, 10));
+    let sent = script.send_if(Verb::Set, Some(10));
+    script.answer(&sent, Outcome::Conflict);
+    script.answer(&other, Outcome::Written(Some(11)));
+    assert_eq!(script.found(), []);
+}
+
+#[test]
+fn requests_that_meet_a_rotation_may_come_too_late() {
+    let mut script = Script::new(SLIDING);
+    let before = script.send(Verb::Get);
+    let rotation = script.send(Verb::Rotate);
+    let (during, second) = (script.send(Verb::Set), script.send(Verb::Rotate));
+    script.answer(&before, Outcome::Missing);
+    script.answer(&rotation, Outcome::Rotated);
+    script.answer(&during, Outcome::Missing);
+    script.answer(&second, Outcome::Missing);
+    script.ask(Verb::Get, shows(1, 0));
+    script.ask(Verb::Rotate, Outcome::Rotated);
+    assert_eq!(script.found(), []);
+}
+
+#[test]
+fn session_that_is_lost_by_a_rotation_is_found() {
+    for verb in [Verb::Get, Verb::Rotate] {
+        let mut script = Script::new(SLIDING);
+        script.ask(Verb::Rotate, Outcome::Rotated);
+        script.ask(verb, Outcome::Missing);
+        assert_eq!(script.found(), [(Violation::MissingBeforeDeadline, 1)]);
+    }
+}
+
+#[test]
+fn session_without_an_answer_to_its_rotation_may_be_anywhere() {
+    let mut script = Script::new(SLIDING);
+    script.ask(Verb::Rotate, Outcome::Unknown);
+    script.ask(Verb::Get, Outcome::Missing);
+    script.ask(Verb::Kill, Outcome::Missing);
+    assert_eq!(script.found(), []);
+}
+
+#[test]
+fn rotated_token_that_is_served_is_found() {
+    let mut script = Script::new(SLIDING);
+    script.ask(Verb::Rotate, Outcome::Rotated);
+    script.ledger.retired();
+    assert_eq!(script.ledger.to_be_audited(), [1]);
+    for (outcome, expected) in [(Outcome::Missing, 0), (shows(1, 0), 1)] {
+        let expectation = script.ledger.send(1, Verb::Get, None, 5);
+        script.ledger.settle(&Ended {
+            session: 1,
+            expectation,
+            mark: None,
+            verb: Verb::Get,
+            outcome,
+            sent: 5,
+            now: 6,
+        });
+        let found = script.ledger.tally.count();
+        assert_eq!(found, expected, "{outcome:?}");
+    }
+    let found = script.found();
+    assert_eq!(found, [(Violation::ServedAfterRotation, 1)]);
+}
+
+#[test]
+fn kill_and_rotation_that_both_succeed_by_one_token_are_found() {
+    let mut script = Script::new(SLIDING);
+    let (rotation, kill) = (script.send(Verb::Rotate), script.send(Verb::Kill));
+    script.answer(&rotation, Outcome::Rotated);
+    script.answer(&kill, Outcome::Killed);
+    assert_eq!(script.found(), [(Violation::ServedAfterRotation, 1)]);
 }

@@ -15,6 +15,12 @@ pub(in crate::bench) enum Violation {
     SkippedRead,
     /// A session was served after its kill had been acknowledged.
     ServedAfterKill,
+    /// A session was served under a token that it had before a rotation.
+    ServedAfterRotation,
+    /// Two conditional writes succeeded on one version.
+    StaleWriteAccepted,
+    /// A conditional write was refused although nobody else had written.
+    NeedlessConflict,
     /// A session was served after its deadline, or after it had been gone.
     ServedAfterDeadline,
     /// A session that nobody ended was not found before its deadline.
@@ -24,12 +30,15 @@ pub(in crate::bench) enum Violation {
 }
 
 impl Violation {
-    pub(in crate::bench) const ALL: [Self; 8] = [
+    pub(in crate::bench) const ALL: [Self; 11] = [
         Self::LostUpdate,
         Self::NeverWritten,
         Self::RepeatedRead,
         Self::SkippedRead,
         Self::ServedAfterKill,
+        Self::ServedAfterRotation,
+        Self::StaleWriteAccepted,
+        Self::NeedlessConflict,
         Self::ServedAfterDeadline,
         Self::MissingBeforeDeadline,
         Self::Unreadable,
@@ -43,6 +52,9 @@ impl Violation {
             Self::RepeatedRead => "repeated_read",
             Self::SkippedRead => "skipped_read",
             Self::ServedAfterKill => "served_after_kill",
+            Self::ServedAfterRotation => "served_after_rotation",
+            Self::StaleWriteAccepted => "stale_write_accepted",
+            Self::NeedlessConflict => "needless_conflict",
             Self::ServedAfterDeadline => "served_after_deadline",
             Self::MissingBeforeDeadline => "missing_before_deadline",
             Self::Unreadable => "unreadable",
@@ -57,6 +69,9 @@ impl Violation {
             Self::RepeatedRead => "reads that returned an r twice",
             Self::SkippedRead => "gaps in the r of a session's reads",
             Self::ServedAfterKill => "sessions served after their kill was acknowledged",
+            Self::ServedAfterRotation => "sessions served under a token that was rotated",
+            Self::StaleWriteAccepted => "conditional writes accepted on a version that was no more",
+            Self::NeedlessConflict => "conditional writes refused though nobody else had written",
             Self::ServedAfterDeadline => "sessions served after their deadline",
             Self::MissingBeforeDeadline => "sessions missing before their deadline",
             Self::Unreadable => "replies that should show a session and cannot be understood",

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub use error::{RecoveryError, Remedy};
 
+use crate::clock::Millis;
 use crate::log::disk::{Disk, DiskFile};
 use crate::log::key::KeyId;
 use crate::log::name::FileName;
@@ -42,6 +43,8 @@ pub struct Recovered {
     pub next_segment: u64,
     /// The number of the snapshot from which the sessions come.
     pub snapshot: Option<u64>,
+    /// When that snapshot was begun; 0 without one.
+    pub snapshot_created: Millis,
     /// Segments read.
     pub segments: u64,
     /// Blocks read.
@@ -183,11 +186,12 @@ impl Recovery {
     }
 
     fn nothing_read(&self) -> Recovered {
-        let snapshot = self.snapshot.as_ref().map(|s| s.header().number);
+        let header = self.snapshot.as_ref().map(SnapshotReader::header);
         Recovered {
             last: Position(0),
             next_segment: self.chain.last().map_or(1, |header| header.number + 1),
-            snapshot,
+            snapshot: header.map(|header| header.number),
+            snapshot_created: header.map_or(Millis(0), |header| header.created),
             segments: 0,
             blocks: 0,
             bytes: 0,

@@ -72,6 +72,7 @@ fn create_of(handle: u64) -> CreateChange<'static> {
         content_type: ContentType::JSON_OBJECT,
         data: b"{}",
         sealed: b"",
+        alias: false,
     }
 }
 

@@ -134,7 +134,7 @@ impl SlicedWork for Removal {
         let scope = Scope::User(&self.user);
         let removed = cx
             .engine
-            .remove_matching(cx.now, APP, scope, &mut self.cursor);
+            .remove_matching(cx.now, APP, scope, None, &mut self.cursor);
         let (progress, removed) = match removed {
             Ok(removed) => removed,
             Err(refusal) => {

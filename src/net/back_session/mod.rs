@@ -276,6 +276,6 @@ fn status_of(refusal: Refusal, gone: u16) -> u16 {
         Refusal::DataTooLarge => 413,
         Refusal::TooManyApps | Refusal::MemoryFull | Refusal::LogFailed | Refusal::DiskFull => 503,
         Refusal::UserDiffers | Refusal::BadName | Refusal::NotAnObject => 400,
-        Refusal::Exists | Refusal::VersionDiffers => 400,
+        Refusal::Exists | Refusal::Rotated | Refusal::VersionDiffers => 400,
     }
 }

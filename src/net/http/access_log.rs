@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::net::http::request::Head;
-use crate::net::http::stream::Peer;
-use crate::net::http::timer::now;
+use crate::net::stream::Peer;
+use crate::net::timer::now;
 
 /// Longer path segments and query names may be tokens. The longest app name of a path fits.
 const SHOWN_BYTES: usize = 20;

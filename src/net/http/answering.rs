@@ -2,18 +2,19 @@
 
 use crate::engine::Position;
 use crate::limits;
+use crate::net::exchange::Turn;
 use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{BodyProblem, Context, Dialect, Handled};
-use crate::net::http::exchange::{Exchange, Stage, Turn, Working};
+use crate::net::http::exchange::{HttpExchange, Stage, Working};
 use crate::net::http::head::{self, Fault, Framing, ParsedHead};
 use crate::net::http::incoming::{Incoming, Plan, Taken};
 use crate::net::http::inflate::Encoding;
 use crate::net::http::request::Request;
 use crate::net::http::response::Response;
-use crate::net::http::stream::Peer;
+use crate::net::stream::Peer;
 
-impl Exchange {
+impl HttpExchange {
     /// Begins to answer the request whose head stands at the start of `rest`; says how many bytes
     /// it took.
     pub(super) fn begin(
@@ -159,7 +160,7 @@ impl Exchange {
     }
 
     /// Does one slice of the work at hand.
-    pub(super) fn work(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn slice(&mut self, turn: &mut Turn<'_>) {
         let Stage::Work(working) = &mut self.stage else {
             return;
         };

@@ -3,33 +3,22 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::clock::Millis;
-use crate::engine::Located;
 use crate::limits;
+use crate::net::exchange::{Exchange, GivenUp, Turn};
 use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{Dialect, SlicedWork};
 use crate::net::http::head::{self, Fault, Targets};
 use crate::net::http::incoming::{Incoming, Taken};
-use crate::net::http::outbox::Outbox;
 use crate::net::http::request::Head;
-use crate::net::http::scratch::{Desk, Scratch};
-use crate::net::http::service::Service;
-use crate::net::http::stream::Peer;
-use crate::net::http::timer::Waiting;
-
-/// What is at hand during one turn.
-pub(super) struct Turn<'t> {
-    pub(super) service: &'t Service,
-    pub(super) peer: &'t Peer,
-    pub(super) now: Millis,
-    pub(super) desk: &'t mut Desk,
-    /// The session that the present request reads, if that was foreseen.
-    pub(super) located: Option<Located>,
-}
+use crate::net::outbox::Outbox;
+use crate::net::scratch::{Desk, Scratch};
+use crate::net::service::Service;
+use crate::net::stream::Peer;
+use crate::net::timer::Waiting;
 
 /// The state of a connection between two turns.
-pub(super) struct Exchange {
+pub(crate) struct HttpExchange {
     /// The dialect of the listener; `None` where the path decides.
     pub(super) dialect: Option<Dialect>,
     pub(super) stage: Stage,
@@ -71,9 +60,9 @@ pub(super) struct Working {
     pub(super) entry: Option<LogEntry>,
 }
 
-impl Exchange {
+impl HttpExchange {
     /// A connection that nothing has arrived on.
-    pub(super) fn new(dialect: Option<Dialect>) -> Self {
+    pub(crate) fn new(dialect: Option<Dialect>) -> Self {
         Self {
             dialect,
             stage: Stage::Head,
@@ -92,121 +81,6 @@ impl Exchange {
             Some(Dialect::Tarantool) => Targets::AsSent,
             Some(Dialect::RestSessions | Dialect::BackSession) | None => Targets::Standard,
         }
-    }
-
-    /// Whether replies may be added: the peer takes them fast enough.
-    pub(super) fn has_room(&self) -> bool {
-        self.outbox.len() < limits::REPLY_BYTES_HELD
-    }
-
-    /// Whether received requests wait for their turn.
-    pub(super) fn has_leftovers(&self) -> bool {
-        !self.starved && !self.is_working() && !self.carried.is_empty()
-    }
-
-    /// Whether the next request waits until the log has written some of what it has. It stands
-    /// unread in the buffer meanwhile, and nothing behind it is received.
-    pub(super) fn is_held_up(&self) -> bool {
-        self.held_up
-    }
-
-    /// Whether an answer is being made in slices.
-    pub(super) fn is_working(&self) -> bool {
-        matches!(self.stage, Stage::Work(_))
-    }
-
-    /// `Some` when no request is read any more; whether to linger then.
-    pub(super) fn closing(&self) -> Option<bool> {
-        match self.stage {
-            Stage::Closing { linger } => Some(linger),
-            Stage::Head | Stage::Body(_) | Stage::Skip(..) | Stage::Work(_) => None,
-        }
-    }
-
-    /// Whether nothing is in flight.
-    pub(super) fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Head) && self.carried.is_empty() && self.outbox.is_empty()
-    }
-
-    /// What of the peer is waited for.
-    pub(super) fn waiting(&self) -> Waiting {
-        match self.stage {
-            _ if !self.outbox.is_empty() => Waiting::Writing,
-            Stage::Head if self.carried.is_empty() => Waiting::Request,
-            Stage::Head if self.held_up => Waiting::Log,
-            Stage::Head => Waiting::Head,
-            Stage::Body(_) | Stage::Skip(..) => Waiting::Body,
-            Stage::Work(_) => Waiting::Writing,
-            Stage::Closing { .. } => Waiting::Lingering,
-        }
-    }
-
-    /// Bytes that are kept for this connection until its peer goes on.
-    pub(super) fn held_bytes(&self) -> usize {
-        let body = match &self.stage {
-            Stage::Body(incoming) => incoming.head.len() + incoming.body.len(),
-            Stage::Head | Stage::Skip(..) | Stage::Work(_) | Stage::Closing { .. } => 0,
-        };
-        self.outbox.len() + self.carried.len() + body
-    }
-
-    /// Requests begun so far.
-    pub(super) fn served(&self) -> u64 {
-        self.served
-    }
-
-    /// Borrows the thread's reply buffer for a turn.
-    pub(super) fn borrow_room(&mut self, desk: &mut Desk) {
-        if self.outbox.is_empty() {
-            std::mem::swap(&mut self.outbox, &mut desk.outbox);
-        }
-    }
-
-    /// Gives buffers back that are empty again.
-    pub(super) fn return_room(&mut self, desk: &mut Desk) {
-        if self.outbox.is_empty() {
-            desk.outbox = std::mem::take(&mut self.outbox);
-        }
-        if self.carried.is_empty() && self.carried.capacity() > 0 {
-            desk.carried = std::mem::take(&mut self.carried);
-        }
-        desk.tidy();
-    }
-
-    /// Answers what `fresh`, behind what was left of earlier bytes, completes: at most `budget`
-    /// requests, and only while there is room for replies.
-    pub(super) fn receive(&mut self, fresh: &[u8], turn: &mut Turn<'_>, budget: &mut usize) {
-        turn.desk.date.set(turn.now);
-        if self.carried.is_empty() {
-            let used = self.consume(fresh, turn, budget);
-            self.carry(fresh.get(used..).unwrap_or_default(), turn.desk);
-            return;
-        }
-        self.carried.extend_from_slice(fresh);
-        if self.starved
-            && matches!(self.stage, Stage::Head)
-            && self.carried.len() < limits::HEAD_BYTES
-            && !head::may_end(&self.carried, self.seen)
-        {
-            self.seen = self.carried.len();
-            return;
-        }
-        let carried = std::mem::take(&mut self.carried);
-        let used = self.consume(&carried, turn, budget);
-        self.carried = carried;
-        self.carried.advance(used);
-    }
-
-    /// The peer will send nothing more.
-    pub(super) fn end_of_input(&mut self) {
-        self.stage = Stage::Closing { linger: false };
-    }
-
-    /// The request that has begun will not be waited for.
-    pub(super) fn give_up(&mut self, fault: Fault, turn: &mut Turn<'_>) {
-        turn.desk.date.set(turn.now);
-        self.carried.clear();
-        self.refuse(fault, turn);
     }
 
     /// Whether a request is one that the log has no room for now. Decided from the head, so that no
@@ -293,11 +167,133 @@ impl Exchange {
     }
 }
 
+fn fault_of(why: GivenUp) -> Fault {
+    match why {
+        GivenUp::TooSlow => Fault {
+            status: 408,
+            reason: "the request did not come to its end in time",
+        },
+        GivenUp::LogTooSlow => Fault {
+            status: 503,
+            reason: "the log cannot be written as fast as it grows",
+        },
+        GivenUp::TooMuchHeld => Fault {
+            status: 503,
+            reason: "the server holds as much of unfinished requests as it may",
+        },
+    }
+}
+
+impl Exchange for HttpExchange {
+    fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    fn work(&mut self, turn: &mut Turn<'_>) {
+        self.slice(turn);
+    }
+
+    fn has_leftovers(&self) -> bool {
+        !self.starved && !self.is_working() && !self.carried.is_empty()
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.held_up
+    }
+
+    fn is_working(&self) -> bool {
+        matches!(self.stage, Stage::Work(_))
+    }
+
+    fn closing(&self) -> Option<bool> {
+        match self.stage {
+            Stage::Closing { linger } => Some(linger),
+            Stage::Head | Stage::Body(_) | Stage::Skip(..) | Stage::Work(_) => None,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Head) && self.carried.is_empty() && self.outbox.is_empty()
+    }
+
+    fn waiting(&self) -> Waiting {
+        match self.stage {
+            _ if !self.outbox.is_empty() => Waiting::Writing,
+            Stage::Head if self.carried.is_empty() => Waiting::Request,
+            Stage::Head if self.held_up => Waiting::Log,
+            Stage::Head => Waiting::Head,
+            Stage::Body(_) | Stage::Skip(..) => Waiting::Body,
+            Stage::Work(_) => Waiting::Writing,
+            Stage::Closing { .. } => Waiting::Lingering,
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let body = match &self.stage {
+            Stage::Body(incoming) => incoming.head.len() + incoming.body.len(),
+            Stage::Head | Stage::Skip(..) | Stage::Work(_) | Stage::Closing { .. } => 0,
+        };
+        self.outbox.len() + self.carried.len() + body
+    }
+
+    fn served(&self) -> u64 {
+        self.served
+    }
+
+    fn borrow_room(&mut self, desk: &mut Desk) {
+        if self.outbox.is_empty() {
+            std::mem::swap(&mut self.outbox, &mut desk.outbox);
+        }
+    }
+
+    fn return_room(&mut self, desk: &mut Desk) {
+        if self.outbox.is_empty() {
+            desk.outbox = std::mem::take(&mut self.outbox);
+        }
+        if self.carried.is_empty() && self.carried.capacity() > 0 {
+            desk.carried = std::mem::take(&mut self.carried);
+        }
+        desk.tidy();
+    }
+
+    fn receive(&mut self, fresh: &[u8], turn: &mut Turn<'_>, budget: &mut usize) {
+        turn.desk.date.set(turn.now);
+        if self.carried.is_empty() {
+            let used = self.consume(fresh, turn, budget);
+            self.carry(fresh.get(used..).unwrap_or_default(), turn.desk);
+            return;
+        }
+        self.carried.extend_from_slice(fresh);
+        if self.starved
+            && matches!(self.stage, Stage::Head)
+            && self.carried.len() < limits::HEAD_BYTES
+            && !head::may_end(&self.carried, self.seen)
+        {
+            self.seen = self.carried.len();
+            return;
+        }
+        let carried = std::mem::take(&mut self.carried);
+        let used = self.consume(&carried, turn, budget);
+        self.carried = carried;
+        self.carried.advance(used);
+    }
+
+    fn end_of_input(&mut self) {
+        self.stage = Stage::Closing { linger: false };
+    }
+
+    fn give_up(&mut self, why: GivenUp, turn: &mut Turn<'_>) {
+        turn.desk.date.set(turn.now);
+        self.carried.clear();
+        self.refuse(fault_of(why), turn);
+    }
+}
+
 /// Answers what a client sends in these pieces on one connection, without a socket: for fuzzing.
 /// Nothing may wait for a log.
 #[must_use]
 pub fn replies_to(service: &Service, dialect: Option<Dialect>, pieces: &[&[u8]]) -> Vec<u8> {
-    let mut exchange = Exchange::new(dialect);
+    let mut exchange = HttpExchange::new(dialect);
     let mut replies = Vec::new();
     Scratch::with(|Scratch { desk, .. }| {
         for piece in pieces {

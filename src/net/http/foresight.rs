@@ -18,7 +18,7 @@ const WORTHWHILE_BYTES: usize = 64;
 
 /// The sessions that requests of the present buffer will read.
 #[derive(Default)]
-pub(super) struct Foresight {
+pub(in crate::net) struct Foresight {
     /// Where each request begins, and its session; in the order of the buffer.
     ahead: VecDeque<(usize, Located)>,
     /// Everything before this place has been looked at.

@@ -136,9 +136,9 @@ impl KillUser {
             return Ok(ListProgress::Done);
         };
         let scope = Scope::User(&self.user);
-        let (progress, killed) = cx
-            .engine
-            .remove_matching(cx.now, app, scope, &mut self.cursor)?;
+        let (progress, killed) =
+            cx.engine
+                .remove_matching(cx.now, app, scope, None, &mut self.cursor)?;
         self.killed += killed.answer;
         self.wait_for = self.wait_for.max(killed.wait_for);
         Ok(progress)

@@ -46,6 +46,7 @@ impl From<Refusal> for Problem {
             Refusal::BadName => Self::Format("id"),
             Refusal::Gone
             | Refusal::Exists
+            | Refusal::Rotated
             | Refusal::VersionDiffers
             | Refusal::UserDiffers
             | Refusal::NotAnObject
@@ -80,6 +81,7 @@ impl Problem {
                 | Refusal::DiskFull => 503,
                 Refusal::Gone
                 | Refusal::Exists
+                | Refusal::Rotated
                 | Refusal::VersionDiffers
                 | Refusal::UserDiffers
                 | Refusal::NotAnObject

@@ -64,6 +64,7 @@ impl Problem {
             Refusal::LogFailed => (503, "log_failed"),
             Refusal::DiskFull => (503, "disk_full"),
             Refusal::Exists
+            | Refusal::Rotated
             | Refusal::VersionDiffers
             | Refusal::UserDiffers
             | Refusal::NotAnObject => (500, "internal_error"),

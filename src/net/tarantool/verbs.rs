@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::engine::{DataEdit, Edit, Key, NewSession, NewToken, Position, Read, Reply};
 use crate::limits;
-use crate::model::{AppName, ContentType, Life, SessionView, TokenStyle};
+use crate::model::{AppName, ContentType, Life, SessionView, TextChange, TokenStyle};
 use crate::net::http::dialect::{Context, Handled};
 use crate::net::http::response::Response;
 use crate::net::tarantool::extra::{Extra, shown};
@@ -143,7 +143,7 @@ fn edit(
 ) -> Handled {
     let edit = Edit {
         count_read: true,
-        ip,
+        ip: ip.map_or(TextChange::Keep, TextChange::Set),
         data: match &extra {
             Some(extra) => DataEdit::Replace(extra.content_type, &extra.text),
             None => DataEdit::Keep,

@@ -13,7 +13,7 @@ use crate::engine::{Engine, EngineConfig, OsRandomness, Position};
 use crate::log::key::KeyId;
 use crate::log::{Health, Log};
 use crate::model::Keys;
-use crate::net::http::log_watch::LogWatch;
+use crate::net::log_watch::LogWatch;
 use crate::server::admin::{AdminDesk, AdminSocket};
 use crate::server::storage::{
     DataDirectory, RunningLog, Snapshots, Storage, StorageError, recover,

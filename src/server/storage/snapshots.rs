@@ -100,6 +100,10 @@ impl Snapshots {
             }),
         };
         let started = clock.now();
+        let last = match log.last_snapshot().at {
+            Millis(0) => started,
+            at => at,
+        };
         let mut work = Work {
             desk: desk.clone(),
             engine,
@@ -107,7 +111,8 @@ impl Snapshots {
             clock,
             every: settings.snapshot_every,
             log_bytes: settings.snapshot_log_bytes,
-            last: started,
+            last,
+            is_settled: false,
             not_before: started,
         };
         let thread = std::thread::Builder::new()
@@ -139,8 +144,11 @@ struct Work {
     clock: Arc<dyn Clock>,
     every: Duration,
     log_bytes: u64,
-    /// When the last snapshot was complete, or the server started.
+    /// When the last snapshot was complete; without one, when the server started.
     last: Millis,
+    /// Nothing changed between the last two snapshots: older ones are gone from the disk, and with
+    /// them what has been killed.
+    is_settled: bool,
     /// None is begun by itself before this.
     not_before: Millis,
 }
@@ -180,7 +188,8 @@ impl Work {
     fn is_due(&self) -> bool {
         let now = self.clock.now();
         let written = self.log.bytes_since_snapshot();
-        if written == 0 || now < self.not_before || self.log.healing_due().is_some() {
+        let is_idle = written == 0 && self.is_settled;
+        if is_idle || now < self.not_before || self.log.healing_due().is_some() {
             return false;
         }
         let waited = Duration::from_millis(now.0.saturating_sub(self.last.0));
@@ -190,11 +199,13 @@ impl Work {
 
     fn take(&mut self) -> Result<LastSnapshot, SnapshotError> {
         let begun = self.clock.now();
+        let nothing_new = self.log.bytes_since_snapshot() == 0;
         let taken = Saving::begin(&self.log).and_then(|saving| self.save(saving));
         let now = self.clock.now();
         match &taken {
             Ok(last) => {
                 self.last = now;
+                self.is_settled = nothing_new;
                 tracing::info!(
                     sessions = last.sessions,
                     bytes = last.bytes,

@@ -11,9 +11,9 @@ use cloakroom::config::HttpLimits;
 use cloakroom::engine::{Engine, EngineConfig};
 use cloakroom::model::{Keys, Randomness};
 use cloakroom::net::http::dialect::{Dialect, DialectSettings};
-use cloakroom::net::http::log_watch::LogWatch;
+use cloakroom::net::log_watch::LogWatch;
 use cloakroom::net::http::replies_to;
-use cloakroom::net::http::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, Service, StopSignal};
 use libfuzzer_sys::fuzz_target;
 
 /// The same bytes in every run.
@@ -43,6 +43,7 @@ fn service() -> Service {
         access_log: false,
         log: LogWatch::memory_only(),
         held: HeldBytes::default(),
+            run: 1,
         stop: StopSignal::default(),
     }
 }

@@ -28,6 +28,7 @@ fn session<'a>() -> CreateChange<'a> {
         content_type: ContentType::JSON_OBJECT,
         data: br#"{"a":"\ud83d\n","n":18446744073709551615,"f":1e+21}"#,
         sealed: b"",
+        alias: false,
     }
 }
 

@@ -1,0 +1,82 @@
+//! Requests about the connection and the server: HELLO, PING, STATS.
+
+use cloakroom_protocol as wire;
+use cloakroom_protocol::{Answer, ErrorCode, Figure, limits};
+
+use crate::model::AppName;
+use crate::net::binary::exchange::{BinaryExchange, Greeting};
+use crate::net::exchange::Turn;
+
+/// What the server calls itself.
+const SERVER: &str = concat!("cloakroom ", env!("CARGO_PKG_VERSION"));
+
+impl BinaryExchange {
+    /// Agrees on a version and an app.
+    pub(super) fn hello(
+        &mut self,
+        hello: &wire::Hello<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<(), ErrorCode> {
+        if self.greeting.is_some() {
+            return Err(ErrorCode::HelloTwice);
+        }
+        if !(hello.min_version..=hello.max_version).contains(&wire::VERSION) {
+            return Err(ErrorCode::VersionUnsupported);
+        }
+        // Its sender believes that the server checks it.
+        if !hello.access_key.0.is_empty() {
+            return Err(ErrorCode::KeyRefused);
+        }
+        let app = match hello.app {
+            "" => None,
+            name => {
+                AppName::new(name).map_err(|_name| ErrorCode::BadApp)?;
+                Some(name.into())
+            }
+        };
+        tracing::debug!(peer = %turn.peer, client = hello.client, "hello");
+        self.greeting = Some(Greeting { app });
+        let welcome = wire::Welcome {
+            version: wire::VERSION,
+            max_keys: u16::try_from(limits::MGET_KEYS).unwrap_or(u16::MAX),
+            max_sessions: limits::LIST_SESSIONS,
+            max_payload: u32::try_from(limits::PAYLOAD_BYTES).unwrap_or(u32::MAX),
+            max_grace: limits::GRACE_MILLIS,
+            now: turn.now.0,
+            run: turn.service.run,
+            server: SERVER,
+        };
+        self.say(Answer::Welcome(welcome), 0, None);
+        Ok(())
+    }
+
+    /// Answers.
+    pub(super) fn ping(&mut self, ping: &wire::Ping<'_>, turn: &Turn<'_>) {
+        let pong = wire::Pong {
+            now: turn.now.0,
+            echo: ping.echo,
+        };
+        self.say(Answer::Pong(pong), 0, None);
+    }
+
+    /// Tells figures of the server, and of the app if there is one.
+    pub(super) fn stats(&mut self, app: Option<AppName<'_>>, turn: &Turn<'_>) {
+        let service = turn.service;
+        let memory = service.engine.memory_use();
+        let mut figures = wire::FiguresBuffer::default();
+        for (figure, value) in [
+            (Figure::SESSIONS, memory.sessions),
+            (Figure::APPS, memory.apps),
+            (Figure::MEMORY, memory.accounted),
+            (Figure::MEMORY_MAX, service.engine.max_memory()),
+        ] {
+            figures.push(figure, value);
+        }
+        if let Some(app) = app {
+            let (users, sessions) = service.engine.population(app);
+            figures.push(Figure::APP_SESSIONS, sessions);
+            figures.push(Figure::APP_USERS, users);
+        }
+        self.say(Answer::Figures(figures.figures()), 0, None);
+    }
+}
