@@ -235,11 +235,21 @@ pub struct ListCursor {
 
 impl ListCursor {
     /// Shows the sessions in the order of their handles, from behind `after` on. A session that is in
-    /// scope all the time is on exactly one of the pages that are cut from such lists.
+    /// scope all the time is on exactly one of the pages that are cut from such lists. The caller is
+    /// likely to stop after `room` sessions: more are shown, but cost more.
     #[must_use]
-    pub fn by_handle(after: Option<Handle>) -> Self {
+    pub fn by_handle(after: Option<Handle>, room: usize) -> Self {
         Self {
-            inner: crate::store::Cursor::new(Order::Handle { after }),
+            inner: crate::store::Cursor::new(Order::Handle { after, room }),
+        }
+    }
+
+    /// Shows the sessions whose handles are greater than `after` in any order, for a count. Many may be
+    /// shown under one hold of a lock. A session that is rotated meanwhile may be shown as both.
+    #[must_use]
+    pub fn in_any_order(after: Option<Handle>) -> Self {
+        Self {
+            inner: crate::store::Cursor::new(Order::Any { after }),
         }
     }
 }
