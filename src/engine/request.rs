@@ -230,7 +230,7 @@ pub enum Scope<'a> {
 /// Where a list or kill in slices goes on. Starts as `Default`; belongs to one scope of one app.
 #[derive(Clone, Debug, Default)]
 pub struct ListCursor {
-    pub(super) inner: crate::store::Cursor,
+    pub(super) inner: Box<crate::store::Cursor>,
 }
 
 impl ListCursor {
@@ -240,7 +240,7 @@ impl ListCursor {
     #[must_use]
     pub fn by_handle(after: Option<Handle>, room: usize) -> Self {
         Self {
-            inner: crate::store::Cursor::new(Order::Handle { after, room }),
+            inner: Box::new(crate::store::Cursor::new(Order::Handle { after, room })),
         }
     }
 
@@ -249,7 +249,7 @@ impl ListCursor {
     #[must_use]
     pub fn in_any_order(after: Option<Handle>) -> Self {
         Self {
-            inner: crate::store::Cursor::new(Order::Any { after }),
+            inner: Box::new(crate::store::Cursor::new(Order::Any { after })),
         }
     }
 }
