@@ -313,6 +313,7 @@ fn lists_beside_other_threads_show_everybody_who_stays_once() {
         .collect();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _at_the_end = Raise(&done);
         for seed in 0..2 {
             let (engine, done) = (&engine, &done);
             let mut dice = Dice::new(seed);
@@ -349,8 +350,16 @@ fn lists_beside_other_threads_show_everybody_who_stays_once() {
             let stayed = seen.iter().filter(|handle| stay.contains(handle));
             assert_eq!(stayed.count(), STAY, "round {round}");
         }
-        done.store(true, Ordering::Relaxed);
     });
+}
+
+/// Raised when the test is over, also when that is because it has failed: others wait for it.
+struct Raise<'f>(&'f AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A list of all sessions of the app, cut into pages.
