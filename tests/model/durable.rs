@@ -7,10 +7,12 @@ use cloakroom::engine::{Engine, OsRandomness, RecoveryOptions, Saving, SavingSte
 use cloakroom::log::disk::Disk;
 use cloakroom::log::key::KeyId;
 use cloakroom::log::name::FileName;
-use cloakroom::log::{Durability, Log, LogConfig, Recovered, Recovery, Surroundings, Writer};
+use cloakroom::log::{
+    Durability, Health, Log, LogConfig, Recovered, Recovery, SnapshotError, Surroundings, Writer,
+};
 use cloakroom::model::Position;
 
-use crate::fault_disk::{CutRules, Dice, FaultDisk};
+use crate::fault_disk::{CutRules, Dice, Fault, FaultDisk, FaultKind};
 
 /// Small, so that segments come and go.
 const SEGMENT_BYTES: u64 = 64 << 10;
@@ -148,6 +150,36 @@ impl Durable {
                 false
             }
             Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The log that changes are written to.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Lets the disk refuse the next write, and the log fail. Something must wait to be written.
+    pub(crate) fn fail(&mut self) {
+        let next = self.disk.calls() + 1;
+        self.disk.inject(Fault::once(FaultKind::Eio, next), next);
+        self.writer.step();
+        assert_eq!(self.log.health(), Health::Failed);
+    }
+
+    /// Lets `millis` pass, then goes on with the snapshot that heals a failed log, or begins it. True:
+    /// it is complete.
+    pub(crate) fn heal(&mut self, engine: &Engine, millis: u64) -> Result<bool, SnapshotError> {
+        self.clock.advance(millis);
+        let mut saving = match self.saving.take() {
+            Some(saving) => saving,
+            None => Saving::begin_healing(engine, &self.log)?,
+        };
+        match saving.step(engine, &self.log, 1)? {
+            SavingStep::Done(_) => Ok(true),
+            SavingStep::More | SavingStep::Wait => {
+                self.saving = Some(saving);
+                Ok(false)
+            }
         }
     }
 

@@ -20,6 +20,8 @@ mod epochs;
 #[path = "../fault_disk/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod fault_disk;
+mod healing;
 mod kills;
+mod rotations;
 mod server;
 mod times;

@@ -147,6 +147,30 @@ fn what_could_not_be_removed_is_removed_behind_the_next_snapshot() {
     }
 }
 
+/// A crash in between must not leave a snapshot without the segments behind it.
+#[test]
+fn older_snapshots_are_gone_for_good_before_their_segments() {
+    let mut world = World::new(Durability::Always);
+    for handle in 1..=3 {
+        world.create(handle);
+        world.settle();
+        world.snapshot().unwrap();
+    }
+    world.create(4);
+    world.settle();
+    world.disk.take_calls();
+    world.snapshot().unwrap();
+    let mut calls = world.disk.take_calls();
+    calls.retain(|(verb, _)| matches!(verb, Remove | SyncNames));
+    let first = calls.iter().position(|(verb, _)| *verb == Remove).unwrap();
+    let removal = [
+        (Remove, Snapshot(3)),
+        (SyncNames, FileName::Unknown),
+        (Remove, Segment(3)),
+    ];
+    assert_eq!(calls[first..], removal);
+}
+
 #[test]
 fn a_snapshot_gives_way_to_healing_when_the_log_fails() {
     let mut world = World::new(Durability::Always);
