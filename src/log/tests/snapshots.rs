@@ -147,9 +147,9 @@ fn what_could_not_be_removed_is_removed_behind_the_next_snapshot() {
     }
 }
 
-/// A crash in between must not leave a snapshot without the segments behind it.
+/// A crash in between must leave two generations, and no snapshot without the segments behind it.
 #[test]
-fn older_snapshots_are_gone_for_good_before_their_segments() {
+fn older_snapshots_go_behind_the_name_of_the_newest_and_before_their_segments() {
     let mut world = World::new(Durability::Always);
     for handle in 1..=3 {
         world.create(handle);
@@ -161,9 +161,12 @@ fn older_snapshots_are_gone_for_good_before_their_segments() {
     world.disk.take_calls();
     world.snapshot().unwrap();
     let mut calls = world.disk.take_calls();
-    calls.retain(|(verb, _)| matches!(verb, Remove | SyncNames));
-    let first = calls.iter().position(|(verb, _)| *verb == Remove).unwrap();
+    calls.retain(|(verb, _)| matches!(verb, Rename | Remove | SyncNames));
+    let newest = (Rename, Snapshot(5));
+    let first = calls.iter().position(|call| *call == newest).unwrap();
     let removal = [
+        newest,
+        (SyncNames, FileName::Unknown),
         (Remove, Snapshot(3)),
         (SyncNames, FileName::Unknown),
         (Remove, Segment(3)),
