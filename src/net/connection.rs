@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::engine::Position;
+use crate::engine::{Located, Position};
 use crate::limits;
 use crate::net::exchange::{Exchange, GivenUp, Turn};
 use crate::net::scratch::{Desk, Scratch};
@@ -34,6 +34,8 @@ pub(super) struct Connection<E> {
     written: u64,
     /// Bytes that the service counts as held by this connection.
     held: usize,
+    /// What the request that was put aside reads.
+    aside: Option<Located>,
     /// Bytes dropped since the last reply.
     lingered: Option<u64>,
 }
@@ -64,6 +66,7 @@ impl<E: Exchange> Connection<E> {
             parked_for: None,
             written: 0,
             held: 0,
+            aside: None,
             lingered: None,
         }
     }
@@ -99,10 +102,27 @@ impl<E: Exchange> Connection<E> {
                 Poll::Pending => return self.rest(cx, desk),
                 Poll::Ready(count) => match read.get(..count?) {
                     Some([]) | None => self.exchange.end_of_input(),
+                    Some(fresh) if self.put_aside(fresh, desk) => {
+                        let _ = pin!(tokio::task::yield_now()).poll(cx);
+                        return Ok(Rest::Wait);
+                    }
                     Some(fresh) => self.execute(fresh, desk, &mut budget),
                 },
             }
         }
+    }
+
+    /// Whether what has come is a read that waits for those of other connections.
+    fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk) -> bool {
+        self.aside = self.exchange.foresee(fresh, &self.service.engine);
+        let waits = self
+            .aside
+            .as_ref()
+            .is_some_and(|located| desk.gathering.add(located));
+        if waits {
+            self.exchange.put_aside(fresh, desk);
+        }
+        waits
     }
 
     /// Answers fresh bytes, requests that were left over, or a slice of the work at hand.
@@ -116,8 +136,11 @@ impl<E: Exchange> Connection<E> {
             peer: &self.peer,
             now: self.service.clock.now(),
             desk,
-            located: None,
+            located: self.aside.take(),
         };
+        if fresh.is_empty() && turn.located.is_some() {
+            turn.desk.gathering.warm(&self.service.engine);
+        }
         if self.exchange.is_working() {
             self.exchange.work(&mut turn);
         } else {

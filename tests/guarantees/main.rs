@@ -22,4 +22,5 @@ mod replies;
 mod requests;
 mod rotations;
 mod server;
+mod together;
 mod wire;

@@ -133,6 +133,7 @@ impl Drop for Served {
 fn run(binary: TcpListener, http: TcpListener, service: &Arc<Service>, stop: &CancellationToken) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_park(cloakroom::net::rest)
         .build()
         .unwrap();
     runtime.block_on(async {

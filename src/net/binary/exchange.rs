@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use cloakroom_protocol::{
-    Answer, Call, Cut, DecodeError, ErrorCode, Frame, NOTICE, Opcode, Reply, ReplyFlags, Request,
-    cut, limits as wire_limits,
+    Answer, Call, Cut, DecodeError, ErrorCode, Frame, Header, NOTICE, Opcode, Reply, ReplyFlags,
+    Request, cut, limits as wire_limits,
 };
 
-use crate::engine::Position;
+use crate::engine::{Engine, Located, Position};
 use crate::limits;
 use crate::model::AppName;
 use crate::net::binary::bulk::Work;
+use crate::net::binary::read::plain_get;
 use crate::net::exchange::{Exchange, GivenUp, Turn};
 use crate::net::outbox::Outbox;
 use crate::net::scratch::{Desk, Scratch};
@@ -142,6 +143,11 @@ impl BinaryExchange {
         }
     }
 
+    fn carry(&mut self, rest: &[u8], desk: &mut Desk) {
+        self.carried = desk.lend_room();
+        self.carried.extend_from_slice(rest);
+    }
+
     /// Works through `input` and says how many bytes are done with.
     fn consume(&mut self, input: &[u8], turn: &mut Turn<'_>, budget: &mut usize) -> usize {
         let mut at = 0;
@@ -262,8 +268,7 @@ impl Exchange for BinaryExchange {
             let used = self.consume(fresh, turn, budget);
             let rest = fresh.get(used..).unwrap_or_default();
             if !rest.is_empty() {
-                self.carried = std::mem::take(&mut turn.desk.carried);
-                self.carried.extend_from_slice(rest);
+                self.carry(rest, turn.desk);
             }
             return;
         }
@@ -277,6 +282,21 @@ impl Exchange for BinaryExchange {
         } else {
             self.carried.advance(used);
         }
+    }
+
+    fn foresee(&self, fresh: &[u8], engine: &Engine) -> Option<Located> {
+        let (_, token) = plain_get(fresh)?;
+        let is_alone = self.carried.is_empty() && fresh.len() == Header::BYTES + token.len();
+        if !is_alone || !matches!(self.stage, Stage::Open) {
+            return None;
+        }
+        let app = AppName::new(self.greeting.as_ref()?.app.as_deref()?).ok()?;
+        engine.locate(app, token)
+    }
+
+    fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk) {
+        self.carry(fresh, desk);
+        self.starved = false;
     }
 
     fn work(&mut self, turn: &mut Turn<'_>) {
@@ -355,7 +375,7 @@ impl Exchange for BinaryExchange {
             desk.outbox = std::mem::take(&mut self.outbox);
         }
         if self.carried.is_empty() && self.carried.capacity() > 0 {
-            desk.carried = std::mem::take(&mut self.carried);
+            desk.take_room(std::mem::take(&mut self.carried));
         }
         desk.tidy();
     }

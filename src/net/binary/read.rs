@@ -21,7 +21,7 @@ pub(in crate::net) struct Foreseen {
 }
 
 /// The token of the plain GET at the front of `bytes`, if one stands there whole.
-fn plain_get(bytes: &[u8]) -> Option<(Header, &[u8])> {
+pub(super) fn plain_get(bytes: &[u8]) -> Option<(Header, &[u8])> {
     let (header, behind) = bytes.split_first_chunk::<{ Header::BYTES }>()?;
     let header = Header::read(header);
     let length = usize::from(header.key_or_status);
@@ -55,7 +55,7 @@ impl BinaryExchange {
         let mut rest = input;
         while foreseen.len() < AHEAD.min(*budget)
             && let Some((header, token)) = plain_get(rest)
-            && let Some(located) = engine.locate(app, token)
+            && let Some(located) = turn.located.take().or_else(|| engine.locate(app, token))
         {
             let bytes = Header::BYTES + token.len();
             foreseen.push(Foreseen {
@@ -66,7 +66,7 @@ impl BinaryExchange {
             rest = rest.get(bytes..).unwrap_or_default();
         }
         if foreseen.len() > 1 {
-            engine.warm(foreseen.iter().map(|get| &get.located), Ahead::Replies);
+            engine.warm(foreseen.iter().map(|get| get.located.tag()), Ahead::Replies);
         }
         let mut used = 0;
         for get in &foreseen {
@@ -149,7 +149,7 @@ impl BinaryExchange {
                 wire::Key::Handle(_) => None,
             })
             .collect();
-        engine.warm(&located, Ahead::Replies);
+        engine.warm(located.iter().map(Located::tag), Ahead::Replies);
         let mut page = wire::SessionsBuffer::default();
         for key in many.keys.iter().map(|one| key(&one)) {
             if !page.fits(LARGEST_SESSION) {
