@@ -49,14 +49,14 @@ struct Source {
 }
 
 impl Upkeep {
-    /// Does a bounded piece of work, charging `budget` one per entry looked at. `last_second` answers
-    /// when the session in a slot was last active, if it is one of this index. True: more to do.
+    /// Does a bounded piece of work, charging `budget` one per entry looked at. `keep_valid` leaves of
+    /// the entries of a bucket those whose session was last active within it. True: more to do.
     pub(in crate::store) fn step(
         &mut self,
         index: &TimeIndex,
         now: u32,
         budget: &mut usize,
-        last_second: impl Fn(u32) -> Option<u32>,
+        keep_valid: impl Fn(&Bucket, &mut Vec<u32>),
     ) -> bool {
         while *budget > 0 {
             if self.job.is_none() {
@@ -65,7 +65,7 @@ impl Upkeep {
             let Some(job) = &mut self.job else {
                 return false;
             };
-            if job.read_slice(budget, &last_second) && job.is_put_in_place(index) {
+            if job.read_slice(budget, &keep_valid) && job.is_put_in_place(index) {
                 self.job = None;
             }
         }
@@ -132,7 +132,11 @@ impl Job {
     }
 
     /// Looks at some entries. True: all have been looked at.
-    fn read_slice(&mut self, budget: &mut usize, last: &impl Fn(u32) -> Option<u32>) -> bool {
+    fn read_slice(
+        &mut self,
+        budget: &mut usize,
+        keep_valid: &impl Fn(&Bucket, &mut Vec<u32>),
+    ) -> bool {
         let mut slice = Vec::new();
         for source in &mut self.old {
             loop {
@@ -148,8 +152,7 @@ impl Job {
                 }
                 *budget -= slice.len();
                 source.read += slice.len();
-                let bucket = &source.bucket;
-                slice.retain(|slot| last(*slot).is_some_and(|s| bucket.covers(s)));
+                keep_valid(&source.bucket, &mut slice);
                 // A slot stands twice only if it was used again within a second. What is doubled
                 // beyond this slice makes the next rewriting due, which finds it closer together.
                 slice.sort_unstable();
