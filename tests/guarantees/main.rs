@@ -15,6 +15,8 @@ mod bytes;
 mod doors;
 mod errors;
 mod fair;
+#[path = "../golden_frames/mod.rs"]
+mod golden_frames;
 mod kept;
 mod lives;
 mod many;
