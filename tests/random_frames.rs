@@ -1,6 +1,6 @@
 //! Random and spoilt frames by the million: every reply is one, nothing panics, nothing grows.
 //!
-//! `CLOAKROOM_FRAMES` sets how many (100,000 by default); a long run is
+//! `CLOAKROOM_FRAMES` sets how many (a million by default); a long run is
 //! `CLOAKROOM_FRAMES=10000000 cargo test --release --test random_frames`.
 
 #![expect(
@@ -160,7 +160,7 @@ fn assert_replies(mut replies: &[u8], sent: &[u8]) -> usize {
 #[test]
 fn random_and_spoilt_frames_do_no_harm() {
     let wanted: usize =
-        std::env::var("CLOAKROOM_FRAMES").map_or(100_000, |text| text.parse().unwrap());
+        std::env::var("CLOAKROOM_FRAMES").map_or(1_000_000, |text| text.parse().unwrap());
     let clock = Arc::new(ManualClock::new(Millis(1_795_161_703_019)));
     let service = service(&clock);
     let vectors = vectors();
