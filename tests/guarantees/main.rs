@@ -13,6 +13,7 @@
 mod atomic;
 mod bytes;
 mod doors;
+mod edges;
 mod errors;
 mod fair;
 #[path = "../golden_frames/mod.rs"]
