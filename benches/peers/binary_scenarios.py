@@ -98,27 +98,28 @@ def growth(options):
 
 
 def binary_mixed(options):
-    """90 get, 5 set, 3 create, 2 kill by the binary protocol, beside scripts."""
+    """90 get, 5 set, 3 create, 2 kill by the binary protocol, beside redis-sessions."""
     figures = Figures()
-    store, program = faster_store(options, "redis-script")
-    script = peer_name(store, "redis-script")
+    peers = {target: faster_store(options, target) for target in ("redis-script", "redis")}
     for _ in options.runs("binary-mixed"):
         for depth in options.depths:
             for kept in KEPT:
                 load = {"workload": "mixed", "pipeline": depth}
                 own = on_cloakroom(options, "tcp", kept, **load)
                 figures.add(cost_row(TCP, kept, depth), **own)
-                peer = on_redis(options, program, kept, "redis-script", **load)
-                figures.add(cost_row(script, kept, depth), **peer)
+                for target, (store, program) in peers.items():
+                    row = cost_row(peer_name(store, target), kept, depth)
+                    figures.add(row, **on_redis(options, program, kept, target, **load))
     print_cost(figures)
     for depth in options.depths:
         for kept in KEPT:
-            own, peer = (
-                figures.median(cost_row(name, kept, depth), "cpu") for name in (TCP, script)
-            )
-            bound = 10 if depth == 16 and kept == "everysec" else None
-            what = "%s, %d deep: CPU, %s / cloakroom" % (kept, depth, script)
-            figures.ratio(what, peer / own, bound)
+            own = figures.median(cost_row(TCP, kept, depth), "cpu")
+            for target, (store, _) in peers.items():
+                name = peer_name(store, target)
+                peer = figures.median(cost_row(name, kept, depth), "cpu")
+                has_bound = target == "redis-script" and depth == 16 and kept == "everysec"
+                what = "%s, %d deep: CPU, %s / cloakroom" % (kept, depth, name)
+                figures.ratio(what, peer / own, 10 if has_bound else None)
     return figures
 
 

@@ -13,7 +13,7 @@ def text(found):
         if entry["ratios"]:
             parts.append(ratio_table(entry["ratios"]))
         about = entry["about"]
-        parts.append("%(machine)s; %(disk)s. %(versions)s. %(how)s.\n" % about)
+        parts.append("%(machine)s; %(disk)s. %(versions)s; %(how)s.\n" % about)
     return "\n".join(parts)
 
 
@@ -47,5 +47,6 @@ def ratio_table(ratios):
         if ratio["bound"] is not None:
             promised = "%s %g" % ("at least" if ratio["at_least"] else "at most", ratio["bound"])
             verdict = "kept" if ratio["kept"] else "**missed**"
-        lines.append("| %s | %.3g | %s | %s |" % (ratio["what"], ratio["value"], promised, verdict))
+        measured = ("%.0f" if abs(ratio["value"]) >= 1000 else "%.3g") % ratio["value"]
+        lines.append("| %s | %s | %s | %s |" % (ratio["what"], measured, promised, verdict))
     return "\n".join(lines) + "\n"
