@@ -103,7 +103,7 @@ impl Args {
         ]
     }
 
-    fn problems_of_target(&self) -> [Problem; 5] {
+    fn problems_of_target(&self) -> [Problem; 7] {
         let path_is_valid =
             self.path.starts_with('/') && self.path.bytes().all(|b| b.is_ascii_graphic());
         let speaks = |dialect| self.target == Kind::Http && self.dialect == dialect;
@@ -127,6 +127,14 @@ impl Args {
                         Workload::List | Workload::Url | Workload::Idle
                     ),
                 "--verify needs a workload on sessions: create, get, set, mixed or login-storm",
+            ),
+            (
+                self.preloaded && !self.target.lets_choose_tokens(),
+                "--preloaded needs a target whose tokens the client chooses: not cloakroom and http",
+            ),
+            (
+                self.preloaded && self.verify,
+                "--verify knows only sessions that it has created: leave --preloaded out",
             ),
             (
                 self.verify && !self.target.can_be_verified(),
@@ -176,6 +184,9 @@ mod tests {
             ("--ttl 9", "at least 10"),
             ("--dialect tarantool --ttl 60", "180 days"),
             ("-w url --verify", "--verify"),
+            ("--preloaded", "--preloaded"),
+            ("-T cloakroom --preloaded", "--preloaded"),
+            ("-T redis --verify --preloaded", "--preloaded"),
             ("--url ftp://x", "http://HOST:PORT"),
             ("--url redis://a:1", "no URL of --target http"),
             ("--workload nothing", "mixed"),

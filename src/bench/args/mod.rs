@@ -67,6 +67,10 @@ pub struct Args {
     /// Sessions created before the measurement [default: 10000 where the workload needs sessions]
     #[arg(long, value_name = "N")]
     pub(super) preload: Option<u64>,
+    /// The sessions of --preload are there, created by an earlier run with the same --preload and -t.
+    /// For targets that let the client choose tokens: all but cloakroom and http
+    #[arg(long)]
+    pub(super) preloaded: bool,
     /// Bytes of a session's data: 0, or 8 and more (back-session: of its device_id)
     #[arg(long, value_name = "BYTES", default_value_t = 60)]
     pub(super) data_size: usize,
