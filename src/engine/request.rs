@@ -230,16 +230,26 @@ pub enum Scope<'a> {
 /// Where a list or kill in slices goes on. Starts as `Default`; belongs to one scope of one app.
 #[derive(Clone, Debug, Default)]
 pub struct ListCursor {
-    pub(super) inner: crate::store::Cursor,
+    pub(super) inner: Box<crate::store::Cursor>,
 }
 
 impl ListCursor {
     /// Shows the sessions in the order of their handles, from behind `after` on. A session that is in
-    /// scope all the time is on exactly one of the pages that are cut from such lists.
+    /// scope all the time is on exactly one of the pages that are cut from such lists. The caller is
+    /// likely to stop after `room` sessions: more are shown, but cost more.
     #[must_use]
-    pub fn by_handle(after: Option<Handle>) -> Self {
+    pub fn by_handle(after: Option<Handle>, room: usize) -> Self {
         Self {
-            inner: crate::store::Cursor::new(Order::Handle { after }),
+            inner: Box::new(crate::store::Cursor::new(Order::Handle { after, room })),
+        }
+    }
+
+    /// Shows the sessions whose handles are greater than `after` in any order, for a count. Many may be
+    /// shown under one hold of a lock. A session that is rotated meanwhile may be shown as both.
+    #[must_use]
+    pub fn in_any_order(after: Option<Handle>) -> Self {
+        Self {
+            inner: Box::new(crate::store::Cursor::new(Order::Any { after })),
         }
     }
 }

@@ -253,11 +253,11 @@ impl Store {
         self.lock_number(self.number_of(handle))
     }
 
-    /// The number of the shard that a session belongs to.
+    /// The number of the shard that a session belongs to: the highest bits of its handle, so that the
+    /// shards are in the order of handles.
     pub(crate) fn number_of(&self, handle: Handle) -> usize {
-        // Not the lowest bits, which place the session in the table, nor the highest seven, which
-        // the table keeps as its short hashes.
-        usize::try_from(handle.0 >> 32).unwrap_or(0) & (self.shards.len() - 1)
+        let highest = handle.0.rotate_left(self.shards.len().trailing_zeros());
+        usize::try_from(highest).unwrap_or(0) & (self.shards.len() - 1)
     }
 
     /// Locks the shard of a session if nobody else holds it.

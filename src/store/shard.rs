@@ -67,7 +67,9 @@ impl Shard {
     pub(super) fn find_handle(&self, handle: Handle) -> Option<u32> {
         let records = &self.records;
         self.table
-            .find(handle.0, |slot| record(records, *slot).tag.high == handle.0)
+            .find(hash_of(handle.0), |slot| {
+                record(records, *slot).tag.high == handle.0
+            })
             .copied()
     }
 
@@ -75,13 +77,13 @@ impl Shard {
     pub(super) fn find(&self, tag: Tag) -> Option<u32> {
         let records = &self.records;
         self.table
-            .find(tag.high, |slot| record(records, *slot).tag == tag)
+            .find(hash_of(tag.high), |slot| record(records, *slot).tag == tag)
             .copied()
     }
 
     /// The slot that a session with this tag most likely has, told without reading a record.
     pub(super) fn likely_slot(&self, tag: Tag) -> Option<u32> {
-        self.table.iter_hash(tag.high).next().copied()
+        self.table.iter_hash(hash_of(tag.high)).next().copied()
     }
 
     /// The record in a slot.
@@ -119,7 +121,7 @@ impl Shard {
     /// Makes room in the table for so many sessions more.
     pub(super) fn reserve(&mut self, sessions: usize) {
         let records = &self.records;
-        let hash = |slot: &u32| record(records, *slot).tag.high;
+        let hash = |slot: &u32| hash_of(record(records, *slot).tag.high);
         self.table.reserve(sessions, hash);
     }
 
@@ -129,8 +131,8 @@ impl Shard {
         *self.record_mut(slot) = new;
         self.write_body(slot, body);
         let records = &self.records;
-        let hash = |slot: &u32| record(records, *slot).tag.high;
-        self.table.insert_unique(new.tag.high, slot, hash);
+        let hash = |slot: &u32| hash_of(record(records, *slot).tag.high);
+        self.table.insert_unique(hash_of(new.tag.high), slot, hash);
         self.cold.wheel_links.ensure(slot);
         self.file(slot);
         slot
@@ -139,7 +141,8 @@ impl Shard {
     /// Takes a session out of table, wheel, arena and record.
     pub(super) fn remove(&mut self, slot: u32) {
         let high = self.record(slot).tag.high;
-        if let Ok(entry) = self.table.find_entry(high, |other| *other == slot) {
+        let hash = hash_of(high);
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
         let Cold {
@@ -317,6 +320,13 @@ impl Shard {
         record.body = address;
         record.set_second_arena(second);
     }
+}
+
+/// Where a handle stands in its shard's table, which takes the place from the lowest bits and its short
+/// hashes from the highest seven: neither may be the highest bits of the handle, which all sessions
+/// of a shard share.
+fn hash_of(handle: u64) -> u64 {
+    handle.rotate_left(32)
 }
 
 fn record(records: &[Box<[Record; CHUNK]>], slot: u32) -> &Record {

@@ -138,7 +138,7 @@ impl Driver {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let mut page = Vec::new();
-            let mut cursor = ListCursor::by_handle(after);
+            let mut cursor = ListCursor::by_handle(after, length);
             let now = at(self.now);
             let mut show = |view: &SessionView<'_>| {
                 assert!(after.is_none_or(|after| view.handle > after));

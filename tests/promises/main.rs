@@ -15,6 +15,7 @@ mod dialects_of_failure;
 mod engines;
 mod full;
 mod kill_all;
+mod lists;
 mod races;
 #[path = "../model/recorder.rs"]
 mod recorder;

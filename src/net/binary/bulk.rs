@@ -131,12 +131,16 @@ impl BinaryExchange {
     ) -> Result<(), ErrorCode> {
         let after = read_cursor(list.from)?;
         let limit = list.limit.min(limits::LIST_SESSIONS);
+        let limit = usize::try_from(limit).unwrap_or(0);
         self.begin_work(Work::List(Box::new(ListWork {
             whose: Whose::new(app, list.scope),
             since: Millis(list.since),
-            limit: usize::try_from(limit).unwrap_or(0),
+            limit,
             data: list.data,
-            cursor: ListCursor::by_handle(after),
+            cursor: match limit {
+                0 => ListCursor::in_any_order(after),
+                limit => ListCursor::by_handle(after, limit),
+            },
             page: wire::SessionsBuffer::default(),
             matching: 0,
             last: None,
