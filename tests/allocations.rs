@@ -52,6 +52,7 @@ impl Pair {
             settings: DialectSettings::default(),
             limits: HttpLimits::default(),
             access_log: false,
+            access_keys: None,
             log: LogWatch::memory_only(),
             held: HeldBytes::default(),
             run: 1,

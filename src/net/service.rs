@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::HttpLimits;
+use crate::config::{AccessKeys, HttpLimits};
 use crate::engine::Engine;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::log_watch::LogWatch;
@@ -23,6 +23,8 @@ pub struct Service {
     pub limits: HttpLimits,
     /// Whether each request gets a line in the log.
     pub access_log: bool,
+    /// What callers of the binary protocol have to show; `None` for nothing.
+    pub access_keys: Option<AccessKeys>,
     /// Where the log stands.
     pub log: LogWatch,
     /// Bytes that all connections hold for requests and replies that are not through.
@@ -87,6 +89,7 @@ impl Service {
             settings: DialectSettings::default(),
             limits,
             access_log: false,
+            access_keys: None,
             log,
             held: HeldBytes::default(),
             run: 1,

@@ -16,6 +16,7 @@ mod doors;
 mod errors;
 mod fair;
 mod kept;
+mod keys;
 mod lives;
 mod many;
 mod replies;

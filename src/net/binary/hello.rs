@@ -1,14 +1,26 @@
 //! Requests about the connection and the server: HELLO, PING, STATS.
 
 use cloakroom_protocol as wire;
-use cloakroom_protocol::{Answer, ErrorCode, Figure, limits};
+use cloakroom_protocol::{AccessKey, Answer, ErrorCode, Figure, limits};
 
+use crate::config::{AccessKeys, GoodFor};
 use crate::model::AppName;
 use crate::net::binary::exchange::{BinaryExchange, Greeting};
 use crate::net::exchange::Turn;
 
 /// What the server calls itself.
 const SERVER: &str = concat!("cloakroom ", env!("CARGO_PKG_VERSION"));
+
+/// What the key that a caller shows is good for on a server with these keys.
+fn admitted(keys: Option<&AccessKeys>, shown: AccessKey<'_>) -> Result<GoodFor, ErrorCode> {
+    match (keys, shown.0) {
+        (None, b"") => Ok(GoodFor::AllApps),
+        // Its sender believes that the server checks it.
+        (None, _) => Err(ErrorCode::KeyRefused),
+        (Some(_), b"") => Err(ErrorCode::KeyRequired),
+        (Some(keys), shown) => keys.admit(shown).ok_or(ErrorCode::KeyRefused),
+    }
+}
 
 impl BinaryExchange {
     /// Agrees on a version and an app.
@@ -23,19 +35,19 @@ impl BinaryExchange {
         if !(hello.min_version..=hello.max_version).contains(&wire::VERSION) {
             return Err(ErrorCode::VersionUnsupported);
         }
-        // Its sender believes that the server checks it.
-        if !hello.access_key.0.is_empty() {
-            return Err(ErrorCode::KeyRefused);
-        }
+        let good_for = admitted(turn.service.access_keys.as_ref(), hello.access_key)?;
         let app = match hello.app {
             "" => None,
             name => {
-                AppName::new(name).map_err(|_name| ErrorCode::BadApp)?;
+                let app = AppName::new(name).map_err(|_name| ErrorCode::BadApp)?;
+                if !good_for.covers(app) {
+                    return Err(ErrorCode::AppRefused);
+                }
                 Some(name.into())
             }
         };
         tracing::debug!(peer = %turn.peer, client = hello.client, "hello");
-        self.greeting = Some(Greeting { app });
+        self.greeting = Some(Greeting { app, good_for });
         let welcome = wire::Welcome {
             version: wire::VERSION,
             max_keys: u16::try_from(limits::MGET_KEYS).unwrap_or(u16::MAX),

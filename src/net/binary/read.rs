@@ -12,7 +12,8 @@ use crate::net::exchange::{Exchange, Turn};
 /// GETs looked at ahead.
 const AHEAD: usize = 16;
 
-/// A plain GET that stands in the buffer: one of a token in the app of the connection.
+/// A plain GET that stands in the buffer: one of a token in the app of the connection, so one that
+/// its access key is good for.
 pub(in crate::net) struct Foreseen {
     id: u32,
     /// Bytes of its frame.

@@ -41,6 +41,7 @@ fn service() -> Service {
         settings: DialectSettings::default(),
         limits: HttpLimits::default(),
         access_log: false,
+        access_keys: None,
         log: LogWatch::memory_only(),
         held: HeldBytes::default(),
             run: 1,
