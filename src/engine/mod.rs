@@ -186,6 +186,14 @@ impl Engine {
         self.store.settle();
     }
 
+    /// Whether the log takes changes that need room.
+    ///
+    /// # Errors
+    /// [`Unavailable`] says why not.
+    pub fn log_condition(&self) -> Result<(), Unavailable> {
+        self.log.admit(Weight::Grow)
+    }
+
     /// Whether the log takes a change of this weight. A verb asks before it locks anything.
     fn admit(&self, weight: Weight) -> Result<(), Refusal> {
         self.log

@@ -26,7 +26,7 @@ use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::listener::{Acceptor, ListenFailure, Listener};
 use crate::net::log_watch::LogWatch;
-use crate::net::service::{HeldBytes, Service, StopSignal};
+use crate::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use crate::server::socket_file::SocketFile;
 pub use crate::server::socket_file::SocketFileError;
 pub use crate::server::start_error::{
@@ -73,6 +73,7 @@ impl Server {
     /// # Errors
     /// The first [`StartError`].
     pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let started = clock.now();
         // Cheap things first, so that who starts a server wrongly need not wait for its sessions.
         let directory = match &config.storage {
             Some(storage) => Some((DataDirectory::take_over(&storage.directory)?, storage)),
@@ -118,7 +119,10 @@ impl Server {
             access_log: config.access_log,
             access_keys: config.access_keys.clone(),
             log,
+            durability: config.storage.as_ref().map(|storage| storage.durability),
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started,
             run: drawn_run()?,
             stop: StopSignal::default(),
         });

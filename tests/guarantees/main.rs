@@ -15,6 +15,7 @@ mod bytes;
 mod doors;
 mod errors;
 mod fair;
+mod figures;
 mod kept;
 mod keys;
 mod lives;

@@ -3,10 +3,12 @@
 use cloakroom_protocol as wire;
 use cloakroom_protocol::{AccessKey, Answer, ErrorCode, Figure, limits};
 
-use crate::config::{AccessKeys, GoodFor};
+use crate::config::{AccessKeys, Durability, GoodFor};
+use crate::engine::Unavailable;
 use crate::model::AppName;
 use crate::net::binary::exchange::{BinaryExchange, Greeting};
 use crate::net::exchange::Turn;
+use crate::net::service::Service;
 
 /// What the server calls itself.
 const SERVER: &str = concat!("cloakroom ", env!("CARGO_PKG_VERSION"));
@@ -75,12 +77,17 @@ impl BinaryExchange {
     pub(super) fn stats(&mut self, app: Option<AppName<'_>>, turn: &Turn<'_>) {
         let service = turn.service;
         let memory = service.engine.memory_use();
+        let uptime = turn.now.0.saturating_sub(service.started.0);
         let mut figures = wire::FiguresBuffer::default();
         for (figure, value) in [
             (Figure::SESSIONS, memory.sessions),
             (Figure::APPS, memory.apps),
             (Figure::MEMORY, memory.accounted),
             (Figure::MEMORY_MAX, service.engine.max_memory()),
+            (Figure::CONNECTIONS, service.connections.count()),
+            (Figure::UPTIME, uptime),
+            (Figure::LOG_STATE, log_state(service)),
+            (Figure::DURABILITY, durability(service.durability)),
         ] {
             figures.push(figure, value);
         }
@@ -90,5 +97,25 @@ impl BinaryExchange {
             figures.push(Figure::APP_USERS, users);
         }
         self.say(Answer::Figures(figures.figures()), 0, None);
+    }
+}
+
+/// The number that tells how the log is.
+fn log_state(service: &Service) -> u64 {
+    match (service.durability, service.engine.log_condition()) {
+        (None, _) => 0,
+        (Some(_), Ok(())) => 1,
+        (Some(_), Err(Unavailable::Full)) => 2,
+        (Some(_), Err(Unavailable::Failed)) => 3,
+    }
+}
+
+/// The number that tells what acknowledged changes survive.
+fn durability(setting: Option<Durability>) -> u64 {
+    match setting {
+        None => 0,
+        Some(Durability::Os) => 1,
+        Some(Durability::Everysec) => 2,
+        Some(Durability::Always) => 3,
     }
 }
