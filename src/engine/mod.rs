@@ -7,6 +7,7 @@ mod bulk;
 mod change_log;
 mod create;
 mod edit;
+mod follow;
 mod harvest;
 mod import;
 mod locate;
@@ -20,6 +21,7 @@ mod snapshot;
 use std::sync::Arc;
 
 pub use change_log::{ChangeLog, NoLog};
+pub use follow::Followed;
 pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
@@ -36,6 +38,7 @@ pub use crate::model::Position;
 pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
+use crate::engine::follow::Followers;
 use crate::model::change::CreateChange;
 use crate::model::{AppName, Change, Keys, Randomness};
 use crate::store::{App, Locked, Store, StoreConfig};
@@ -72,6 +75,7 @@ pub struct Engine {
     store: Store,
     random: Box<dyn Randomness>,
     log: Box<dyn ChangeLog>,
+    followers: Followers,
     max_memory: u64,
 }
 
@@ -90,6 +94,7 @@ impl Engine {
             store: Store::new(&store, keys),
             random,
             log,
+            followers: Followers::default(),
             max_memory: config.max_memory,
         }
     }

@@ -4,7 +4,7 @@ use cloakroom_protocol as wire;
 use cloakroom_protocol::{Answer, Cursor, ErrorCode, limits};
 
 use crate::clock::Millis;
-use crate::engine::{ListCursor, ListProgress, Position, Read};
+use crate::engine::{Followed, ListCursor, ListProgress, Position};
 use crate::model::{AppName, Handle};
 use crate::net::binary::exchange::BinaryExchange;
 use crate::net::binary::read::key;
@@ -41,7 +41,8 @@ const KILL_WALKS: u32 = 16;
 /// A KILLMANY under way.
 pub(super) struct KillWork {
     whose: Whose,
-    except: Option<Handle>,
+    /// Stays, also under another id that it gets meanwhile.
+    except: Option<Followed>,
     cursor: ListCursor,
     killed: u64,
     /// Of `killed`, those before the present walk.
@@ -106,11 +107,9 @@ impl BinaryExchange {
             self.say(Answer::Killed(removed.answer), 0, removed.wait_for);
             return Ok(());
         }
-        let except = many.except.and_then(|except| {
-            let key = key(&except);
-            let peek = engine.read(turn.now, app, key, Read::Peek, |view| view.handle);
-            peek.answer
-        });
+        let except = many
+            .except
+            .and_then(|except| engine.follow(turn.now, app, key(&except)));
         self.begin_work(Work::Kill(KillWork {
             whose: Whose::new(app, many.scope),
             except,
@@ -194,7 +193,7 @@ impl KillWork {
         let scope = scope(self.whose.scope(), Millis(0));
         let app = self.whose.app();
         let (progress, reply) = engine
-            .remove_matching(turn.now, app, scope, self.except, &mut self.cursor)
+            .remove_matching(turn.now, app, scope, self.except.as_ref(), &mut self.cursor)
             .map_err(code)?;
         self.killed += reply.answer;
         self.wait_for = self.wait_for.max(reply.wait_for);
@@ -245,5 +244,145 @@ impl ListWork {
         let engine = &turn.service.engine;
         let progress = engine.list(turn.now, whose.app(), scope, cursor, &mut each);
         *more || progress == ListProgress::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_protocol as wire;
+    use cloakroom_protocol::{AccessKey, Call, Cut, Fields, Hello, PutMode, Request, Scope, cut};
+
+    use crate::clock::Millis;
+    use crate::config::HttpLimits;
+    use crate::engine::{Key, NewToken, Read, Rotate};
+    use crate::limits;
+    use crate::model::{AppName, TextChange};
+    use crate::net::binary::exchange::BinaryExchange;
+    use crate::net::exchange::{Exchange, Turn};
+    use crate::net::log_watch::LogWatch;
+    use crate::net::scratch::Scratch;
+    use crate::net::service::Service;
+    use crate::net::stream::Peer;
+
+    const NOW: Millis = Millis(1_795_161_703_019);
+
+    /// A connection without its socket.
+    struct Wired {
+        service: Service,
+        exchange: BinaryExchange,
+    }
+
+    impl Wired {
+        fn new() -> Self {
+            let service = Service::for_tests(LogWatch::memory_only(), HttpLimits::default());
+            let mut wired = Self {
+                service,
+                exchange: BinaryExchange::new(),
+            };
+            wired.send(Request::Hello(Hello::new("shop", AccessKey(b""), "test")));
+            wired
+        }
+
+        fn turn(&mut self, act: impl FnOnce(&mut BinaryExchange, &mut Turn<'_>)) {
+            Scratch::with(|Scratch { desk, .. }| {
+                let mut turn = Turn {
+                    service: &self.service,
+                    peer: &Peer::Unix,
+                    now: NOW,
+                    desk,
+                    located: None,
+                };
+                act(&mut self.exchange, &mut turn);
+            });
+        }
+
+        fn send(&mut self, request: Request<'_>) {
+            let mut frame = Vec::new();
+            Call::new(1, request).encode(&mut frame).unwrap();
+            let mut budget = limits::REQUESTS_PER_TURN;
+            self.turn(|exchange, turn| exchange.receive(&frame, turn, &mut budget));
+        }
+
+        fn slice(&mut self) {
+            self.turn(|exchange, turn| exchange.work(turn));
+        }
+
+        /// The number in the last reply, which must be one of KILLMANY.
+        fn killed(&mut self) -> u64 {
+            let replies = self.exchange.outbox.sendable();
+            let (mut rest, mut killed) = (replies, None);
+            while let Ok(Cut::Frame(frame)) = cut(rest, wire::limits::PAYLOAD_BYTES) {
+                rest = &rest[frame.bytes()..];
+                if let wire::Answer::Killed(count) = wire::Reply::decode(&frame).unwrap().answer {
+                    killed = Some(count);
+                }
+            }
+            killed.unwrap()
+        }
+    }
+
+    /// Kills all sessions of a user but one, which is rotated after so many slices of the work: how
+    /// many were killed, and whether that one lives under its new id.
+    fn kill_around_a_rotation(slices: usize, grace: u64, by_handle: bool) -> (u64, bool) {
+        const SESSIONS: usize = 700;
+        const MINE: &[u8] = b"session-300";
+        let app = AppName::new("shop").unwrap();
+        let mut wired = Wired::new();
+        for n in 0..SESSIONS {
+            let token = format!("session-{n}");
+            wired.send(Request::Put(wire::Put {
+                token: wire::Token(token.as_bytes()),
+                mode: PutMode::Create,
+                quiet: false,
+                fields: Fields {
+                    user: Some("u"),
+                    ..Fields::default()
+                },
+            }));
+        }
+        let engine = std::sync::Arc::clone(&wired.service.engine);
+        let handle = |key| {
+            engine
+                .read(NOW, app, key, Read::Peek, |view| view.handle)
+                .answer
+        };
+        let except = if by_handle {
+            wire::Key::Handle(wire::Handle(handle(Key::Token(MINE)).unwrap().0))
+        } else {
+            MINE.into()
+        };
+        wired.send(Request::KillMany(wire::KillMany {
+            scope: Scope::User("u"),
+            except: Some(except),
+        }));
+        for _ in 0..slices {
+            wired.slice();
+            assert!(
+                wired.exchange.is_working(),
+                "the kill was shorter than that"
+            );
+        }
+        let rotate = Rotate {
+            token: NewToken::Chosen(b"mine-from-now-on"),
+            user: TextChange::Keep,
+            grace,
+        };
+        engine.rotate(NOW, app, Key::Token(MINE), &rotate).unwrap();
+        while wired.exchange.is_working() {
+            wired.slice();
+        }
+        let lives = handle(Key::Token(b"mine-from-now-on")).is_some();
+        (wired.killed(), lives)
+    }
+
+    #[test]
+    fn session_excepted_from_a_kill_lives_on_when_it_is_rotated_meanwhile() {
+        for slices in 0..6 {
+            for (grace, by_handle) in [(60_000, false), (0, false), (60_000, true), (0, true)] {
+                let (killed, lives) = kill_around_a_rotation(slices, grace, by_handle);
+                assert!(lives, "after {slices} slices, grace {grace}");
+                assert_eq!(killed, 699, "after {slices} slices, grace {grace}");
+            }
+        }
     }
 }
