@@ -4,7 +4,7 @@ use super::{Engine, Key, Read, Reply, at_once};
 use crate::clock::Millis;
 use crate::model::change::TouchChange;
 use crate::model::{AppName, Change, SessionView};
-use crate::store::{Locked, Record};
+use crate::store::{App, Locked, Record};
 
 impl Engine {
     /// Reads a session. `answer` is called with the session under its lock and must be quick; the
@@ -22,21 +22,52 @@ impl Engine {
             return at_once(None);
         };
         let mut locked = self.store.lock(app, lookup, now);
-        let Some(record) = locked.record() else {
+        at_once(self.read_locked(now, app, &mut locked, how, answer))
+    }
+
+    /// Reads a session if it is `wanted` as it stands; one that is not is left as if nobody had asked.
+    /// Nothing happens to it between the question and the answer.
+    pub fn read_if<R>(
+        &self,
+        now: Millis,
+        app: AppName<'_>,
+        key: Key<'_>,
+        how: Read,
+        wanted: impl FnOnce(&SessionView<'_>) -> bool,
+        answer: impl FnOnce(&SessionView<'_>) -> R,
+    ) -> Reply<Option<R>> {
+        let mut kept = None;
+        let Some((app, lookup)) = self.resolve(app, key, &mut kept) else {
             return at_once(None);
         };
+        let mut locked = self.store.lock(app, lookup, now);
+        if !locked.view(app, now).is_some_and(|view| wanted(&view)) {
+            return at_once(None);
+        }
+        at_once(self.read_locked(now, app, &mut locked, how, answer))
+    }
+
+    /// Reads the session that was found.
+    #[inline]
+    fn read_locked<R>(
+        &self,
+        now: Millis,
+        app: &App,
+        locked: &mut Locked<'_>,
+        how: Read,
+        answer: impl FnOnce(&SessionView<'_>) -> R,
+    ) -> Option<R> {
+        let record = locked.record()?;
         let before = Before::of(record, now);
         if how == Read::Touch {
             let touch = TouchChange {
                 reads: before.reads.saturating_add(1),
                 ..touch(record, now)
             };
-            self.commit(app, &mut locked, &Change::Touch(touch));
+            self.commit(app, locked, &Change::Touch(touch));
         }
-        let answer = locked
-            .view(app, now)
-            .map(|view| answer(&before.shown_in(view)));
-        at_once(answer)
+        let view = locked.view(app, now)?;
+        Some(answer(&before.shown_in(view)))
     }
 }
 
@@ -98,7 +129,7 @@ pub(super) fn with_locked<R>(
     now: Millis,
     app: AppName<'_>,
     key: Key<'_>,
-    act: impl FnOnce(&crate::store::App, &mut Locked<'_>) -> R,
+    act: impl FnOnce(&App, &mut Locked<'_>) -> R,
 ) -> Option<R> {
     let mut kept = None;
     let (app, lookup) = engine.resolve(app, key, &mut kept)?;

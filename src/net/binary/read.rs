@@ -4,7 +4,7 @@ use cloakroom_protocol as wire;
 use cloakroom_protocol::{Answer, ErrorCode, Header, Opcode, Reply, ReplyFlags, limits};
 
 use crate::engine::{Ahead, Key, Located, Read};
-use crate::model::{AppName, Handle};
+use crate::model::{AppName, Handle, SessionView};
 use crate::net::binary::exchange::BinaryExchange;
 use crate::net::binary::session::{flags, shown};
 use crate::net::exchange::{Exchange, Turn};
@@ -133,7 +133,7 @@ impl BinaryExchange {
         read.answer.is_some()
     }
 
-    /// MGET. Stops before a session that does not fit the frame: that one has not been touched.
+    /// MGET. Stops before a session that does not fit the frame: that one is not touched.
     pub(super) fn get_many(
         &mut self,
         app: AppName<'_>,
@@ -153,21 +153,17 @@ impl BinaryExchange {
         engine.warm(&located, Ahead::Replies);
         let mut page = wire::SessionsBuffer::default();
         for key in many.keys.iter().map(|one| key(&one)) {
-            if !page.fits(LARGEST_SESSION) {
-                let length =
-                    engine.read(turn.now, app, key, Read::Peek, |v| shown(v).encoded_len());
-                if length.answer.is_some_and(|length| !page.fits(length)) {
-                    break;
-                }
-            }
+            let Some(room) = page.room() else {
+                break;
+            };
             let mut fits = true;
-            let read = engine.read(turn.now, app, key, how, |view| {
-                fits = page.push(Some(&shown(view)));
-            });
-            if read.answer.is_none() {
-                fits = page.push(None);
-            }
-            if !fits {
+            let look = |view: &SessionView<'_>| {
+                fits = room >= LARGEST_SESSION || shown(view).encoded_len() <= room;
+                fits
+            };
+            let show = |view: &SessionView<'_>| page.push(Some(&shown(view)));
+            let read = engine.read_if(turn.now, app, key, how, look, show);
+            if !fits || !read.answer.unwrap_or_else(|| page.push(None)) {
                 break;
             }
         }
