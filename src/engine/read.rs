@@ -137,3 +137,50 @@ pub(super) fn with_locked<R>(
     locked.record()?;
     Some(act(app, &mut locked))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::Millis;
+    use crate::engine::{Engine, EngineConfig, Key, NewSession, NewToken, OsRandomness, Read};
+    use crate::model::{AppName, ContentType, Keys, Life, SessionView};
+
+    const NOW: Millis = Millis(1_795_000_000_123);
+    const LATER: Millis = Millis(1_795_000_009_000);
+
+    #[test]
+    fn read_that_is_not_wanted_is_neither_counted_nor_keeps_the_session_alive() {
+        let random = Box::new(OsRandomness::new());
+        let engine = Engine::new(&EngineConfig::default(), Keys::new([7; 32]), random);
+        let (app, key) = (AppName::new("shop").unwrap(), Key::Token(b"t"));
+        let new = NewSession {
+            app,
+            token: NewToken::Chosen(b"t"),
+            keep_token: false,
+            user: None,
+            ip: None,
+            life: Life {
+                idle: 60_000,
+                ..Life::ENDLESS
+            },
+            no_resave: false,
+            content_type: ContentType::BYTES,
+            data: b"too long",
+        };
+        engine.create(NOW, &new).unwrap();
+        let read_up_to = |now, bytes| {
+            let short = |view: &SessionView<'_>| view.data().len() <= bytes;
+            let facts = |view: &SessionView<'_>| (view.reads, view.deadline);
+            engine
+                .read_if(now, app, key, Read::Touch, short, facts)
+                .answer
+        };
+        assert_eq!(read_up_to(LATER, 7), None);
+        let peeked = engine.read(LATER, app, key, Read::Peek, |view| {
+            (view.reads, view.deadline)
+        });
+        assert_eq!(peeked.answer, Some((1, NOW.plus(60_000))));
+        assert_eq!(read_up_to(LATER, 8), Some((1, LATER.plus(60_000))));
+        assert_eq!(read_up_to(LATER, 8), Some((2, LATER.plus(60_000))));
+        assert_eq!(read_up_to(LATER.plus(60_000), 8), None);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cloakroom_client::{Client, Figure, Write};
+use cloakroom_client::{Client, ErrorCode, Figure, Write};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::commanded::Running;
@@ -73,11 +73,16 @@ fn log_that_cannot_be_written_is_told_until_it_has_healed() {
     assert_eq!(state(), 1);
     fs::rename(home.path("d"), home.path("away")).unwrap();
     let data = format!(r#"{{"x":"{}"}}"#, "y".repeat(50_000));
-    until("the log fails", || {
+    until("the log takes no more", || {
         // Sooner or later there is no answer, or a refusal.
         drop(runtime.block_on(writer.create(&Write::json(&data))));
-        state() == 3
+        state() != 1
     });
+    let refused = runtime.block_on(watcher.create(&Write::json("{}")));
+    let code = refused.unwrap_err().code().unwrap();
+    // The spare segment could not be made, or could not become the next one.
+    let told = [(2, ErrorCode::DiskFull), (3, ErrorCode::LogFailed)];
+    assert!(told.contains(&(state(), code)), "{} {code:?}", state());
     fs::rename(home.path("away"), home.path("d")).unwrap();
     until("the log heals", || state() == 1);
     let made = runtime.block_on(writer.create(&Write::json("{}")));

@@ -3,12 +3,9 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cloakroom::clock::Clock;
-use cloakroom::engine::{DataEdit, Edit, Key};
-use cloakroom::model::AppName;
 use cloakroom_protocol::{
-    ActiveUsers, Activity, Answer, ContentType, Cursor, Data, ErrorCode, Fields, Figure, Handle,
-    KeysBuffer, KillMany, List, MultiGet, PutMode, Request, Scope, Stats,
+    ActiveUsers, Activity, Answer, Cursor, ErrorCode, Fields, Figure, Handle, KeysBuffer, KillMany,
+    List, MultiGet, PutMode, Request, Scope, Stats,
 };
 
 use crate::requests::{
@@ -340,70 +337,4 @@ fn activity_and_figures_tell_what_there_is() {
     assert_eq!(told.map(|f| figures.get(f)), [6, 2, 5, 2].map(Some));
     assert_eq!(figures.get(Figure::MEMORY_MAX), Some(u64::MAX));
     assert!(figures.get(Figure::MEMORY).unwrap() > 0);
-}
-
-/// Sessions that turn large and small again while they are read, so many that they do not fit a frame
-/// when one of them is large.
-const RESTLESS: usize = 250;
-const LARGE_BYTES: usize = 60_000;
-
-#[test]
-fn read_of_many_keys_is_counted_only_when_it_is_delivered_though_sessions_grow_meanwhile() {
-    let server = Served::start();
-    let mut wire = server.connect();
-    let bytes = |data| Fields {
-        data: Some((ContentType::BYTES, Data(data))),
-        ..Fields::default()
-    };
-    let mut keys = KeysBuffer::new();
-    let filling = vec![b'x'; 500_000];
-    for token in ["first", "second"] {
-        wire.ask(put(token.as_bytes(), PutMode::Create, bytes(&filling)));
-        keys.push(token.into()).unwrap();
-    }
-    let tokens: Vec<_> = (0..RESTLESS).map(|n| format!("restless-{n}")).collect();
-    for token in &tokens {
-        wire.ask(put(token.as_bytes(), PutMode::Create, bytes(b"")));
-        keys.push(token.into()).unwrap();
-    }
-    let stop = AtomicBool::new(false);
-    let mut delivered = vec![0; RESTLESS];
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            let app = AppName::new("shop").unwrap();
-            let large = vec![b'y'; LARGE_BYTES];
-            for token in tokens.iter().cycle() {
-                for data in [&large[..], b""] {
-                    let edit = Edit {
-                        data: DataEdit::Replace(cloakroom::model::ContentType::BYTES, data),
-                        ..Edit::TOUCH
-                    };
-                    let key = Key::Token(token.as_bytes());
-                    let edited = server
-                        .engine
-                        .edit(server.clock.now(), app, key, &edit, |_| ());
-                    assert!(edited.is_ok());
-                }
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        });
-        let request = Request::MultiGet(MultiGet {
-            keys: keys.keys(),
-            quiet: false,
-        });
-        for _ in 0..300 {
-            let got = wire.ask(request);
-            for place in 2..got.sessions().len() {
-                delivered[place - 2] += 1;
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    let counted: Vec<u64> = tokens
-        .iter()
-        .map(|token| wire.ask(peek(token)).session().reads - 1)
-        .collect();
-    assert_eq!(counted, delivered);
 }

@@ -250,76 +250,11 @@ impl ListWork {
 #[cfg(test)]
 mod tests {
     use cloakroom_protocol as wire;
-    use cloakroom_protocol::{AccessKey, Call, Cut, Fields, Hello, PutMode, Request, Scope, cut};
+    use cloakroom_protocol::{Fields, PutMode, Request, Scope};
 
-    use crate::clock::Millis;
-    use crate::config::HttpLimits;
     use crate::engine::{Key, NewToken, Read, Rotate};
-    use crate::limits;
     use crate::model::{AppName, TextChange};
-    use crate::net::binary::exchange::BinaryExchange;
-    use crate::net::exchange::{Exchange, Turn};
-    use crate::net::log_watch::LogWatch;
-    use crate::net::scratch::Scratch;
-    use crate::net::service::Service;
-    use crate::net::stream::Peer;
-
-    const NOW: Millis = Millis(1_795_161_703_019);
-
-    /// A connection without its socket.
-    struct Wired {
-        service: Service,
-        exchange: BinaryExchange,
-    }
-
-    impl Wired {
-        fn new() -> Self {
-            let service = Service::for_tests(LogWatch::memory_only(), HttpLimits::default());
-            let mut wired = Self {
-                service,
-                exchange: BinaryExchange::new(),
-            };
-            wired.send(Request::Hello(Hello::new("shop", AccessKey(b""), "test")));
-            wired
-        }
-
-        fn turn(&mut self, act: impl FnOnce(&mut BinaryExchange, &mut Turn<'_>)) {
-            Scratch::with(|Scratch { desk, .. }| {
-                let mut turn = Turn {
-                    service: &self.service,
-                    peer: &Peer::Unix,
-                    now: NOW,
-                    desk,
-                    located: None,
-                };
-                act(&mut self.exchange, &mut turn);
-            });
-        }
-
-        fn send(&mut self, request: Request<'_>) {
-            let mut frame = Vec::new();
-            Call::new(1, request).encode(&mut frame).unwrap();
-            let mut budget = limits::REQUESTS_PER_TURN;
-            self.turn(|exchange, turn| exchange.receive(&frame, turn, &mut budget));
-        }
-
-        fn slice(&mut self) {
-            self.turn(|exchange, turn| exchange.work(turn));
-        }
-
-        /// The number in the last reply, which must be one of KILLMANY.
-        fn killed(&mut self) -> u64 {
-            let replies = self.exchange.outbox.sendable();
-            let (mut rest, mut killed) = (replies, None);
-            while let Ok(Cut::Frame(frame)) = cut(rest, wire::limits::PAYLOAD_BYTES) {
-                rest = &rest[frame.bytes()..];
-                if let wire::Answer::Killed(count) = wire::Reply::decode(&frame).unwrap().answer {
-                    killed = Some(count);
-                }
-            }
-            killed.unwrap()
-        }
-    }
+    use crate::net::binary::wired::{NOW, Wired};
 
     /// Kills all sessions of a user but one, which is rotated after so many slices of the work: how
     /// many were killed, and whether that one lives under its new id.
@@ -340,7 +275,7 @@ mod tests {
                 },
             }));
         }
-        let engine = std::sync::Arc::clone(&wired.service.engine);
+        let engine = wired.engine();
         let handle = |key| {
             engine
                 .read(NOW, app, key, Read::Peek, |view| view.handle)
@@ -357,10 +292,7 @@ mod tests {
         }));
         for _ in 0..slices {
             wired.slice();
-            assert!(
-                wired.exchange.is_working(),
-                "the kill was shorter than that"
-            );
+            assert!(wired.is_working(), "the kill was shorter than that");
         }
         let rotate = Rotate {
             token: NewToken::Chosen(b"mine-from-now-on"),
@@ -368,11 +300,17 @@ mod tests {
             grace,
         };
         engine.rotate(NOW, app, Key::Token(MINE), &rotate).unwrap();
-        while wired.exchange.is_working() {
+        while wired.is_working() {
             wired.slice();
         }
         let lives = handle(Key::Token(b"mine-from-now-on")).is_some();
-        (wired.killed(), lives)
+        let mut killed = None;
+        wired.take_replies(|answer| {
+            if let wire::Answer::Killed(count) = answer {
+                killed = Some(count);
+            }
+        });
+        (killed.unwrap(), lives)
     }
 
     #[test]
