@@ -25,6 +25,7 @@ pub use follow::Followed;
 pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
+pub use read::ReadIf;
 pub use recovery::{BadReplay, Progress, RecoveryOptions};
 pub use request::{
     Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,

@@ -6,6 +6,15 @@ use crate::model::change::TouchChange;
 use crate::model::{AppName, Change, SessionView};
 use crate::store::{App, Locked, Record};
 
+/// How to read a session, and which one is wanted at all.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadIf<W> {
+    /// Whether the read counts.
+    pub how: Read,
+    /// Asked of the session before it is read, under its lock.
+    pub wanted: W,
+}
+
 impl Engine {
     /// Reads a session. `answer` is called with the session under its lock and must be quick; the
     /// reply is `None` when there is no such session.
@@ -25,15 +34,14 @@ impl Engine {
         at_once(self.read_locked(now, app, &mut locked, how, answer))
     }
 
-    /// Reads a session if it is `wanted` as it stands; one that is not is left as if nobody had asked.
+    /// Reads a session if it is wanted as it stands; one that is not is left as if nobody had asked.
     /// Nothing happens to it between the question and the answer.
     pub fn read_if<R>(
         &self,
         now: Millis,
         app: AppName<'_>,
         key: Key<'_>,
-        how: Read,
-        wanted: impl FnOnce(&SessionView<'_>) -> bool,
+        condition: ReadIf<impl FnOnce(&SessionView<'_>) -> bool>,
         answer: impl FnOnce(&SessionView<'_>) -> R,
     ) -> Reply<Option<R>> {
         let mut kept = None;
@@ -41,6 +49,7 @@ impl Engine {
             return at_once(None);
         };
         let mut locked = self.store.lock(app, lookup, now);
+        let ReadIf { how, wanted } = condition;
         if !locked.view(app, now).is_some_and(|view| wanted(&view)) {
             return at_once(None);
         }
@@ -141,7 +150,9 @@ pub(super) fn with_locked<R>(
 #[cfg(test)]
 mod tests {
     use crate::clock::Millis;
-    use crate::engine::{Engine, EngineConfig, Key, NewSession, NewToken, OsRandomness, Read};
+    use crate::engine::{
+        Engine, EngineConfig, Key, NewSession, NewToken, OsRandomness, Read, ReadIf,
+    };
     use crate::model::{AppName, ContentType, Keys, Life, SessionView};
 
     const NOW: Millis = Millis(1_795_000_000_123);
@@ -169,10 +180,12 @@ mod tests {
         engine.create(NOW, &new).unwrap();
         let read_up_to = |now, bytes| {
             let short = |view: &SessionView<'_>| view.data().len() <= bytes;
+            let condition = ReadIf {
+                how: Read::Touch,
+                wanted: short,
+            };
             let facts = |view: &SessionView<'_>| (view.reads, view.deadline);
-            engine
-                .read_if(now, app, key, Read::Touch, short, facts)
-                .answer
+            engine.read_if(now, app, key, condition, facts).answer
         };
         assert_eq!(read_up_to(LATER, 7), None);
         let peeked = engine.read(LATER, app, key, Read::Peek, |view| {

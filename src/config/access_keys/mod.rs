@@ -2,7 +2,6 @@
 
 mod file;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,7 +107,7 @@ impl AccessKeys {
     /// The first [`BadLine`].
     pub fn parse(text: &[u8]) -> Result<Self, BadLine> {
         let mut keys = Vec::new();
-        let mut first_lines = HashMap::new();
+        let mut seen: Vec<(blake3::Hash, usize)> = Vec::new();
         for (number, line) in lines(text) {
             let bad = |flaw| BadLine { number, flaw };
             if keys.len() == limits::ACCESS_KEYS {
@@ -116,9 +115,10 @@ impl AccessKeys {
             }
             let (key, good_for) = parse_line(line).map_err(bad)?;
             let hash = blake3::hash(key);
-            if let Some(first) = first_lines.insert(*hash.as_bytes(), number) {
+            if let Some(&(_, first)) = seen.iter().find(|(known, _)| *known == hash) {
                 return Err(bad(Flaw::Repeated { first }));
             }
+            seen.push((hash, number));
             keys.push(Entry { hash, good_for });
         }
         Ok(Self { keys })

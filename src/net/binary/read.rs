@@ -3,7 +3,7 @@
 use cloakroom_protocol as wire;
 use cloakroom_protocol::{Answer, ErrorCode, Header, Opcode, Reply, ReplyFlags, limits};
 
-use crate::engine::{Ahead, Key, Located, Read};
+use crate::engine::{Ahead, Key, Located, Read, ReadIf};
 use crate::model::{AppName, Handle, SessionView};
 use crate::net::binary::exchange::BinaryExchange;
 use crate::net::binary::session::{flags, shown};
@@ -157,12 +157,12 @@ impl BinaryExchange {
                 break;
             };
             let mut fits = true;
-            let look = |view: &SessionView<'_>| {
+            let wanted = |view: &SessionView<'_>| {
                 fits = room >= LARGEST_SESSION || shown(view).encoded_len() <= room;
                 fits
             };
             let show = |view: &SessionView<'_>| page.push(Some(&shown(view)));
-            let read = engine.read_if(turn.now, app, key, how, look, show);
+            let read = engine.read_if(turn.now, app, key, ReadIf { how, wanted }, show);
             if !fits || !read.answer.unwrap_or_else(|| page.push(None)) {
                 break;
             }
