@@ -16,7 +16,7 @@ use cloakroom::engine::{Engine, EngineConfig, OsRandomness};
 use cloakroom::model::Keys;
 use cloakroom::net::http::dialect::DialectSettings;
 use cloakroom::net::log_watch::LogWatch;
-use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use cloakroom::net::stream::{Peer, Stream};
 use cloakroom::net::{binary, http};
 use cloakroom_protocol::{
@@ -55,8 +55,12 @@ impl Pair {
             settings: DialectSettings::default(),
             limits: HttpLimits::default(),
             access_log: false,
+            access_keys: None,
             log: LogWatch::memory_only(),
+            durability: None,
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started: Millis(1_795_161_703_019),
             run: 1,
             stop: StopSignal::default(),
         });

@@ -21,7 +21,7 @@ use cloakroom::model::Keys;
 use cloakroom::net::binary::replies_to;
 use cloakroom::net::http::dialect::DialectSettings;
 use cloakroom::net::log_watch::LogWatch;
-use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use cloakroom_protocol::{
     AccessKey, Answer, Call, Cut, ErrorCode, Header, Hello, Opcode, Reply, Request, cut, limits,
 };
@@ -46,8 +46,12 @@ fn service(clock: &Arc<ManualClock>) -> Service {
         settings: DialectSettings::default(),
         limits: HttpLimits::default(),
         access_log: false,
+        access_keys: None,
         log: LogWatch::memory_only(),
+        durability: None,
         held: HeldBytes::default(),
+        connections: OpenConnections::default(),
+        started: clock.now(),
         run: 1,
         stop: StopSignal::default(),
     }

@@ -54,6 +54,7 @@ impl<E: Exchange> Connection<E> {
     /// A connection over an accepted socket that speaks what `exchange` does. To be made on the thread
     /// that will run it.
     pub(super) fn new(stream: Stream, peer: Peer, exchange: E, service: Arc<Service>) -> Self {
+        service.connections.opened();
         Self {
             stream,
             peer,
@@ -279,6 +280,7 @@ impl<E: Exchange> Connection<E> {
 impl<E> Drop for Connection<E> {
     fn drop(&mut self) {
         self.service.held.change(self.held, 0);
+        self.service.connections.closed();
     }
 }
 

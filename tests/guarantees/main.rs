@@ -16,9 +16,11 @@ mod doors;
 mod edges;
 mod errors;
 mod fair;
+mod figures;
 #[path = "../golden_frames/mod.rs"]
 mod golden_frames;
 mod kept;
+mod keys;
 mod lives;
 mod many;
 mod replies;

@@ -103,7 +103,7 @@ impl Args {
         ]
     }
 
-    fn problems_of_target(&self) -> [Problem; 7] {
+    fn problems_of_target(&self) -> [Problem; 8] {
         let path_is_valid =
             self.path.starts_with('/') && self.path.bytes().all(|b| b.is_ascii_graphic());
         let speaks = |dialect| self.target == Kind::Http && self.dialect == dialect;
@@ -111,6 +111,10 @@ impl Args {
             (
                 !path_is_valid,
                 "--path must start with / and be percent-encoded where it is not plain ASCII",
+            ),
+            (
+                self.access_key_file.is_some() && self.target != Kind::Cloakroom,
+                "--access-key-file is for --target cloakroom: no other protocol has access keys",
             ),
             (
                 speaks(Dialect::RestSessions) && self.ttl.is_some_and(|ttl| ttl < 10),
@@ -176,6 +180,7 @@ mod tests {
             ("--app ab", "--app"),
             ("--app a/b/c", "--app"),
             ("--path x", "--path"),
+            ("--access-key-file keys", "--target cloakroom"),
             ("--rate 0", "--rate"),
             ("-n 0", "--requests"),
             ("-d 0", "--duration"),

@@ -3,6 +3,7 @@
 mod check;
 mod units;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bench::conditions::Condition;
@@ -40,6 +41,9 @@ pub struct Args {
     /// App of the sessions, where the target has apps
     #[arg(long, default_value = "bench")]
     pub(super) app: String,
+    /// Show the first access key of this file, which may be that of the server (cloakroom)
+    #[arg(long, value_name = "FILE")]
+    pub(super) access_key_file: Option<PathBuf>,
     /// Shares of the mixed workload
     #[arg(long, value_name = "VERB=N,...", default_value_t)]
     pub(super) mix: Mix,

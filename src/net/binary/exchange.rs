@@ -9,6 +9,7 @@ use cloakroom_protocol::{
     Request, cut, limits as wire_limits,
 };
 
+use crate::config::GoodFor;
 use crate::engine::{Engine, Located, Position};
 use crate::limits;
 use crate::model::AppName;
@@ -40,8 +41,10 @@ pub(super) struct BinaryExchange {
 
 /// What was agreed upon.
 pub(super) struct Greeting {
-    /// The app of requests that name none.
+    /// The app of requests that name none. The access key is good for it.
     pub(super) app: Option<Arc<str>>,
+    /// The apps that requests may name.
+    pub(super) good_for: GoodFor,
 }
 
 enum Stage {
@@ -218,6 +221,16 @@ impl BinaryExchange {
         self.greeting.is_none() && !early.contains(&opcode)
     }
 
+    /// The app that a request names, if the access key is good for it.
+    fn named_app<'n>(&self, name: &'n str) -> Result<AppName<'n>, ErrorCode> {
+        let app = AppName::new(name).map_err(|_name| ErrorCode::BadApp)?;
+        let greeting = self.greeting.as_ref().ok_or(ErrorCode::HelloRequired)?;
+        if !greeting.good_for.covers(app) {
+            return Err(ErrorCode::AppRefused);
+        }
+        Ok(app)
+    }
+
     /// Answers a request, or says why not.
     fn execute(&mut self, call: &Call<'_>, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
         if let Request::Hello(hello) = &call.request {
@@ -228,8 +241,10 @@ impl BinaryExchange {
             return Ok(());
         }
         let of_hello = self.app_name();
-        let name = call.app.or(of_hello.as_deref());
-        let app = name.and_then(|name| AppName::new(name).ok());
+        let app = match call.app {
+            Some(name) => Some(self.named_app(name)?),
+            None => of_hello.as_deref().and_then(|name| AppName::new(name).ok()),
+        };
         if let Request::Stats(_) = call.request {
             self.stats(app, turn);
             return Ok(());
