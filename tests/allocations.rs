@@ -125,7 +125,7 @@ impl Pair {
 }
 
 fn assert_allocates_nothing(create: &str, start: &str, get: impl Fn(&str) -> String) {
-    for (connections, depth) in [(1, 1), (1, 16), (CONNECTIONS, 1)] {
+    for (connections, depth) in [(1, 1), (1, 16), (CONNECTIONS, 1), (CONNECTIONS, 16)] {
         let mut pair = Pair::new(Door::Http, connections);
         let created = pair.ask(create.as_bytes());
         let token = pair.found(created, start);
@@ -192,7 +192,13 @@ fn frame(request: Request<'_>) -> Vec<u8> {
 /// The requests stand where sixteen are looked up ahead: one, as many, and one more.
 #[test]
 fn get_of_the_binary_protocol_allocates_nothing() {
-    for (connections, depth) in [(1, 1), (1, 16), (1, 17), (CONNECTIONS, 1)] {
+    for (connections, depth) in [
+        (1, 1),
+        (1, 16),
+        (1, 17),
+        (CONNECTIONS, 1),
+        (CONNECTIONS, 16),
+    ] {
         let hello = frame(Request::Hello(Hello::new("app", AccessKey(b""), "")));
         let welcome = Pair::new(Door::Binary, 1).ask(&hello);
         assert!(welcome > 12);

@@ -103,11 +103,16 @@ impl<E: Exchange> Connection<E> {
                 Poll::Pending => return self.rest(cx, desk),
                 Poll::Ready(count) => match read.get(..count?) {
                     Some([]) | None => self.exchange.end_of_input(),
-                    Some(fresh) if self.put_aside(fresh, desk) => {
-                        let _ = pin!(tokio::task::yield_now()).poll(cx);
-                        return Ok(Rest::Wait);
+                    Some(fresh) => {
+                        if !self.put_aside(fresh, desk) {
+                            self.execute(fresh, desk, &mut budget);
+                        }
+                        // Replies go out together too: who is woken by the first finds them all.
+                        if desk.gathering.is_busy() && !self.exchange.is_working() {
+                            let _ = pin!(tokio::task::yield_now()).poll(cx);
+                            return Ok(Rest::Wait);
+                        }
                     }
-                    Some(fresh) => self.execute(fresh, desk, &mut budget),
                 },
             }
         }
@@ -116,14 +121,13 @@ impl<E: Exchange> Connection<E> {
     /// Whether what has come is a read that waits for those of other connections.
     fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk) -> bool {
         self.aside = self.exchange.foresee(fresh, &self.service.engine);
-        let waits = self
-            .aside
-            .as_ref()
-            .is_some_and(|located| desk.gathering.add(located));
-        if waits {
-            self.exchange.put_aside(fresh, desk);
-        }
-        waits
+        desk.gathering.count();
+        let Some(located) = self.aside.as_ref().filter(|_| desk.gathering.is_busy()) else {
+            return false;
+        };
+        desk.gathering.add(located);
+        self.exchange.put_aside(fresh, desk);
+        true
     }
 
     /// Answers fresh bytes, requests that were left over, or a slice of the work at hand.

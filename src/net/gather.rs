@@ -1,34 +1,40 @@
-//! Reads that come in at the same time on several connections: each waits until its thread has taken
-//! in all of them, so that the cache misses of their sessions are waited for together.
+//! Connections of one thread that have received something at the same time wait for each other: reads
+//! until the thread has taken in all of them, so that the cache misses of their sessions are waited for
+//! together, and replies until all are made, so that a peer that serves several connections is
+//! woken once for all of them and not for each.
 
 use crate::engine::{Ahead, Engine, Located};
 use crate::model::Tag;
 
-/// With fewer reads in a round the processor has little to wait for at the same time, and asking the
-/// system for more of them costs as much as it wins.
-const WORTHWHILE_READS: usize = 4;
+/// With fewer connections at a time there is little to do together, and asking the system for more of
+/// them costs as much as it wins.
+const WORTHWHILE_TURNS: usize = 4;
 
-/// The reads of one thread. A round lasts until the thread has nothing more to do.
+/// The connections of one thread. A round lasts until the thread has nothing more to do.
 #[derive(Default)]
 pub(super) struct Gathering {
     /// The sessions of reads that wait.
     waiting: Vec<Tag>,
-    /// Reads of this round, waiting or answered.
-    reads: usize,
-    /// Reads of the round before.
-    reads_before: usize,
+    /// Times that a connection has received something in this round.
+    turns: usize,
+    /// The same of the round before.
+    turns_before: usize,
 }
 
 impl Gathering {
-    /// Notes a read. Whether it is to wait: then its connection comes back after the runtime has
-    /// polled its sockets.
-    pub(super) fn add(&mut self, located: &Located) -> bool {
-        self.reads += 1;
-        let waits = self.reads_before >= WORTHWHILE_READS;
-        if waits {
-            self.waiting.push(located.tag());
-        }
-        waits
+    /// Notes that a connection has received something.
+    pub(super) fn count(&mut self) {
+        self.turns += 1;
+    }
+
+    /// Whether connections wait for each other in this round.
+    pub(super) fn is_busy(&self) -> bool {
+        self.turns_before >= WORTHWHILE_TURNS
+    }
+
+    /// Notes what a read will need whose connection waits.
+    pub(super) fn add(&mut self, located: &Located) {
+        self.waiting.push(located.tag());
     }
 
     /// Brings what all waiting reads need into the cache. The first one to come back does it.
@@ -40,6 +46,6 @@ impl Gathering {
 
     /// The thread has nothing more to do.
     pub(super) fn end_round(&mut self) {
-        self.reads_before = std::mem::take(&mut self.reads);
+        self.turns_before = std::mem::take(&mut self.turns);
     }
 }

@@ -20,6 +20,8 @@ const READ_BYTES: usize = 64 << 10;
 /// Rooms for requests that are kept, and the largest of them.
 const ROOMS_KEPT: usize = 64;
 const ROOM_BYTES_KEPT: usize = 16 << 10;
+/// The largest room for replies that is kept, of as many.
+const OUTBOX_BYTES_KEPT: usize = 64 << 10;
 /// A shared buffer that has grown beyond this is given back to the allocator.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -27,7 +29,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
         read: vec![0; READ_BYTES].into_boxed_slice(),
         desk: Desk {
-            outbox: Outbox::default(),
+            outboxes: Vec::new(),
             rooms: Vec::new(),
             gathering: Gathering::default(),
             body: Vec::new(),
@@ -51,8 +53,8 @@ pub(super) struct Scratch {
 
 /// What is needed while requests are answered.
 pub(super) struct Desk {
-    /// Room for replies, lent to the connection whose turn it is.
-    pub(super) outbox: Outbox,
+    /// Room for replies, lent to connections that have some.
+    outboxes: Vec<Outbox>,
     /// Room for requests that are not answered yet, lent to connections that have some.
     rooms: Vec<BytesMut>,
     /// Reads of several connections.
@@ -109,6 +111,19 @@ impl Desk {
         }
     }
 
+    /// Room for replies.
+    pub(super) fn lend_outbox(&mut self) -> Outbox {
+        self.outboxes.pop().unwrap_or_default()
+    }
+
+    /// Takes back what was lent, empty again.
+    pub(super) fn take_outbox(&mut self, outbox: Outbox) {
+        let bytes = outbox.capacity();
+        if self.outboxes.len() < ROOMS_KEPT && (1..=OUTBOX_BYTES_KEPT).contains(&bytes) {
+            self.outboxes.push(outbox);
+        }
+    }
+
     /// Wakes the task when the log has reached `position`.
     pub(super) fn park(&mut self, position: Position, waker: Waker) {
         self.parked.push((position, waker));
@@ -125,9 +140,6 @@ impl Desk {
             if buffer.capacity() > KEPT_BYTES {
                 *buffer = Vec::new();
             }
-        }
-        if self.outbox.capacity() > KEPT_BYTES && self.outbox.is_empty() {
-            self.outbox = Outbox::default();
         }
     }
 }

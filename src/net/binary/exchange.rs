@@ -380,14 +380,14 @@ impl Exchange for BinaryExchange {
     }
 
     fn borrow_room(&mut self, desk: &mut Desk) {
-        if self.outbox.is_empty() {
-            std::mem::swap(&mut self.outbox, &mut desk.outbox);
+        if self.outbox.capacity() == 0 {
+            self.outbox = desk.lend_outbox();
         }
     }
 
     fn return_room(&mut self, desk: &mut Desk) {
         if self.outbox.is_empty() {
-            desk.outbox = std::mem::take(&mut self.outbox);
+            desk.take_outbox(std::mem::take(&mut self.outbox));
         }
         if self.carried.is_empty() && self.carried.capacity() > 0 {
             desk.take_room(std::mem::take(&mut self.carried));
