@@ -139,7 +139,9 @@ fn located(order: &[u64], zero: u64, reads: &Reads<'_>) -> f64 {
                 .iter()
                 .filter_map(|n| reads.engine.locate(app(), &population::token(n ^ before))),
         );
-        reads.engine.warm(&located, Ahead::Records);
+        reads
+            .engine
+            .warm(located.iter().map(Located::tag), Ahead::Records);
         for key in located.drain(..) {
             last ^= reads.read(Key::Located(&key), |view| view.handle.0 ^ view.reads);
         }

@@ -57,6 +57,15 @@ pub const SNAPSHOT_LOG_BYTES: u64 = 256 << 20;
 /// Milliseconds between two snapshots (default of `--snapshot-every`).
 pub const SNAPSHOT_MILLIS: u64 = 8 * 3_600_000;
 
+/// Bytes of an access key at least: what is shorter can be guessed.
+pub const ACCESS_KEY_BYTES_MIN: usize = 16;
+/// Bytes of an access key.
+pub const ACCESS_KEY_BYTES: usize = 256;
+/// Access keys of a server. Each HELLO is compared with all of them.
+pub const ACCESS_KEYS: usize = 1_024;
+/// Bytes of the file of access keys.
+pub const ACCESS_KEYS_FILE_BYTES: usize = 1 << 20;
+
 /// Connections open at one time (default of `--max-connections`).
 pub const CONNECTIONS: usize = 50_000;
 

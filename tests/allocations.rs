@@ -1,5 +1,5 @@
-//! A GET in the steady state of a connection allocates nothing, one at a time or pipelined, through
-//! any door.
+//! A GET in the steady state of a connection allocates nothing, one at a time or pipelined, alone or
+//! together with those of other connections, through any door.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ use cloakroom::engine::{Engine, EngineConfig, OsRandomness};
 use cloakroom::model::Keys;
 use cloakroom::net::http::dialect::DialectSettings;
 use cloakroom::net::log_watch::LogWatch;
-use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use cloakroom::net::stream::{Peer, Stream};
 use cloakroom::net::{binary, http};
 use cloakroom_protocol::{
@@ -26,10 +26,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-/// A client and the server's side of its connection on one runtime.
+/// Connections that send at the same time: more than are needed for them to wait for each other.
+const CONNECTIONS: usize = 8;
+
+/// Clients and the server's side of their connections on one runtime.
 struct Pair {
     runtime: Runtime,
-    client: TcpStream,
+    clients: Vec<TcpStream>,
     clock: Arc<ManualClock>,
     room: Vec<u8>,
 }
@@ -42,7 +45,7 @@ enum Door {
 }
 
 impl Pair {
-    fn new(door: Door) -> Self {
+    fn new(door: Door, connections: usize) -> Self {
         let clock = Arc::new(ManualClock::new(Millis(1_795_161_703_019)));
         let random = Box::new(OsRandomness::new());
         let engine = Engine::new(&EngineConfig::default(), Keys::new([7; 32]), random);
@@ -52,46 +55,64 @@ impl Pair {
             settings: DialectSettings::default(),
             limits: HttpLimits::default(),
             access_log: false,
+            access_keys: None,
             log: LogWatch::memory_only(),
+            durability: None,
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started: Millis(1_795_161_703_019),
             run: 1,
             stop: StopSignal::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .on_thread_park(cloakroom::net::rest)
             .build()
             .unwrap();
-        let client = runtime.block_on(async {
+        let clients = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-            let (stream, peer) = accepted.unwrap();
-            let (stream, peer) = (Stream::Tcp(stream), Peer::Inet(peer));
-            match door {
-                Door::Http => drop(tokio::spawn(http::serve(stream, peer, None, service))),
-                Door::Binary => drop(tokio::spawn(binary::serve(stream, peer, service))),
+            let mut clients = Vec::new();
+            for service in std::iter::repeat_n(service, connections) {
+                let (client, accepted) =
+                    tokio::join!(TcpStream::connect(address), listener.accept());
+                let (stream, peer) = accepted.unwrap();
+                let (stream, peer) = (Stream::Tcp(stream), Peer::Inet(peer));
+                match door {
+                    Door::Http => drop(tokio::spawn(http::serve(stream, peer, None, service))),
+                    Door::Binary => drop(tokio::spawn(binary::serve(stream, peer, service))),
+                }
+                clients.push(client.unwrap());
             }
-            client.unwrap()
+            clients
         });
         Self {
             runtime,
-            client,
+            clients,
             clock,
             room: vec![0; 1 << 16],
         }
     }
 
-    /// Sends `requests` and reads `length` bytes, or whatever comes for `None`.
-    fn exchange(&mut self, requests: &[u8], length: Option<usize>) -> usize {
+    /// Sends `requests` on all connections and reads `length` bytes on each.
+    fn exchange(&mut self, requests: &[u8], length: usize) {
+        let room = &mut self.room[..length];
         self.runtime.block_on(async {
-            self.client.write_all(requests).await.unwrap();
-            match length {
-                Some(length) => {
-                    let room = &mut self.room[..length];
-                    self.client.read_exact(room).await.unwrap()
-                }
-                None => self.client.read(&mut self.room).await.unwrap(),
+            for client in &mut self.clients {
+                client.write_all(requests).await.unwrap();
             }
+            for client in &mut self.clients {
+                client.read_exact(room).await.unwrap();
+            }
+        });
+    }
+
+    /// Sends `request` on the first connection and reads whatever comes: how many bytes.
+    fn ask(&mut self, request: &[u8]) -> usize {
+        let client = &mut self.clients[0];
+        self.runtime.block_on(async {
+            client.write_all(request).await.unwrap();
+            client.read(&mut self.room).await.unwrap()
         })
     }
 
@@ -104,30 +125,34 @@ impl Pair {
 }
 
 fn assert_allocates_nothing(create: &str, start: &str, get: impl Fn(&str) -> String) {
-    let mut pair = Pair::new(Door::Http);
-    let created = pair.exchange(create.as_bytes(), None);
-    let token = pair.found(created, start);
-    for depth in [1, 16] {
+    for (connections, depth) in [(1, 1), (1, 16), (CONNECTIONS, 1), (CONNECTIONS, 16)] {
+        let mut pair = Pair::new(Door::Http, connections);
+        let created = pair.ask(create.as_bytes());
+        let token = pair.found(created, start);
         let requests = get(&token).repeat(depth);
-        // Counters of four digits from here on, so that all replies have one length.
         let mut length = 0;
-        for _ in 0..1_100 {
-            length = pair.exchange(requests.as_bytes(), None);
+        // Counters of five digits from here on, so that all replies have one length.
+        for _ in 0..11_000 / depth {
+            length = pair.ask(requests.as_bytes());
+        }
+        for _ in 0..100 {
+            pair.exchange(requests.as_bytes(), length);
         }
         let counted = measure(|| {
             for _ in 0..200 {
                 pair.clock.advance(1);
-                pair.exchange(requests.as_bytes(), Some(length));
+                pair.exchange(requests.as_bytes(), length);
             }
         });
-        assert_eq!(counted.count_total, 0, "{depth} at a time, for {create}");
+        let what = format!("{depth} at a time on {connections} connections, for {create}");
+        assert_eq!(counted.count_total, 0, "{what}");
+        // The one exception: the first activity in a second opens the second in the app's time index.
+        pair.clock.advance(1_000);
+        let opened = measure(|| {
+            pair.ask(get(&token).as_bytes());
+        });
+        assert!((1..=8).contains(&opened.count_total), "{opened:?}");
     }
-    // The one exception: the first activity in a second opens the second in the app's time index.
-    pair.clock.advance(1_000);
-    let opened = measure(|| {
-        pair.exchange(get(&token).as_bytes(), None);
-    });
-    assert!((1..=8).contains(&opened.count_total), "{opened:?}");
 }
 
 #[test]
@@ -167,47 +192,56 @@ fn frame(request: Request<'_>) -> Vec<u8> {
 /// The requests stand where sixteen are looked up ahead: one, as many, and one more.
 #[test]
 fn get_of_the_binary_protocol_allocates_nothing() {
-    let mut pair = Pair::new(Door::Binary);
-    let hello = frame(Request::Hello(Hello::new("app", AccessKey(b""), "")));
-    assert!(pair.exchange(&hello, None) > 12);
-    let fields = Fields {
-        user: Some("u"),
-        ip: Some("1.2.3.4"),
-        data: Some((ContentType::JSON_OBJECT, Data(br#"{"a":1}"#))),
-        ..Fields::default()
-    };
-    let token = Token(b"0123456789abcdef0123456789abcdef");
-    let put = Put {
-        token,
-        mode: PutMode::Create,
-        quiet: false,
-        fields,
-    };
-    assert_eq!(pair.exchange(&frame(Request::Put(put)), None), 12 + 24);
-    // Header, fixed fields, user, IP and data.
-    let length = 12 + 82 + 1 + 7 + 7;
-    let plain = Get::touch(token);
-    let unless_version = Some(1);
-    let gets = [
-        plain,
-        Get::peek(plain.key),
-        Get {
-            unless_version,
-            ..plain
-        },
-    ];
-    for get in gets {
-        for depth in [1, 16, 17] {
+    for (connections, depth) in [
+        (1, 1),
+        (1, 16),
+        (1, 17),
+        (CONNECTIONS, 1),
+        (CONNECTIONS, 16),
+    ] {
+        let hello = frame(Request::Hello(Hello::new("app", AccessKey(b""), "")));
+        let welcome = Pair::new(Door::Binary, 1).ask(&hello);
+        assert!(welcome > 12);
+        let mut pair = Pair::new(Door::Binary, connections);
+        pair.exchange(&hello, welcome);
+        let fields = Fields {
+            user: Some("u"),
+            ip: Some("1.2.3.4"),
+            data: Some((ContentType::JSON_OBJECT, Data(br#"{"a":1}"#))),
+            ..Fields::default()
+        };
+        let token = Token(b"0123456789abcdef0123456789abcdef");
+        let put = Put {
+            token,
+            mode: PutMode::Create,
+            quiet: false,
+            fields,
+        };
+        assert_eq!(pair.ask(&frame(Request::Put(put))), 12 + 24);
+        // Header, fixed fields, user, IP and data.
+        let length = 12 + 82 + 1 + 7 + 7;
+        let plain = Get::touch(token);
+        let unless_version = Some(1);
+        let gets = [
+            plain,
+            Get::peek(plain.key),
+            Get {
+                unless_version,
+                ..plain
+            },
+        ];
+        for get in gets {
             let requests = frame(Request::Get(get)).repeat(depth);
             for _ in 0..100 {
-                pair.exchange(&requests, Some(depth * length));
+                pair.exchange(&requests, depth * length);
             }
             let counted = measure(|| {
                 for _ in 0..200 {
-                    pair.exchange(&requests, Some(depth * length));
+                    pair.exchange(&requests, depth * length);
                 }
             });
-            assert_eq!(counted.count_total, 0, "{depth} at a time of {get:?}");
+            let what = format!("{depth} at a time on {connections} connections of {get:?}");
+            assert_eq!(counted.count_total, 0, "{what}");
         }
     }
 }

@@ -199,6 +199,16 @@ fn replies_of_memcached_are_understood_wherever_they_are_cut() {
 }
 
 #[test]
+fn sessions_of_an_earlier_run_are_asked_for_without_being_created_again() {
+    let address = fake_memcached::start(false).to_string();
+    let before = run_small("memcached", &address, "-w get --preloaded").json();
+    assert_eq!(before["errors_by_kind"]["session missing"], 50, "{before}");
+    good("memcached", &address, "-w get");
+    let report = good("memcached", &address, "-w get --preloaded");
+    assert_eq!(report["parameters"]["preloaded"], true);
+}
+
+#[test]
 fn server_that_speaks_something_else_ends_the_run_with_status_3() {
     let address = fake_memcached::start(false).to_string();
     for target in ["redis", "cloakroom"] {

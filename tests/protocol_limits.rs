@@ -12,6 +12,11 @@ fn protocol_promises_what_the_server_holds() {
         ("user", protocol::USER_BYTES, server::USER_BYTES),
         ("IP text", protocol::IP_BYTES, server::IP_BYTES),
         ("data", protocol::DATA_BYTES, server::DATA_BYTES),
+        (
+            "access key",
+            protocol::ACCESS_KEY_BYTES,
+            server::ACCESS_KEY_BYTES,
+        ),
     ] {
         assert_eq!(promised, held, "bytes of {what}");
     }

@@ -7,9 +7,8 @@ import threading
 import time
 
 import measure
-from load_scenarios import stores
-from measure import Figures, print_ratio
-from servers import Cloakroom, Failed, Redis
+from measure import Figures
+from servers import Cloakroom, Failed, Redis, stores
 
 # What the load has to be before a snapshot: half of what the server can take.
 SHARE = 0.5
@@ -17,7 +16,7 @@ SHARE = 0.5
 
 def restart(options):
     """Millions of sessions: from the start of the process to the first answer, from warm files."""
-    count = options.sessions or 5000000
+    count = options.sessions
     homes = {"cloakroom": cloakroom_home(options, count)}
     for name, program in stores():
         homes[name] = redis_home(options, name, program, count)
@@ -43,13 +42,14 @@ def restart(options):
             )
         )
     own = figures.median("cloakroom", "seconds")
-    print_ratio("cloakroom: million sessions a second", count / own / 1e6, 2)
-    print_ratio("cloakroom: bytes of snapshot per session", snapshot_bytes(homes["cloakroom"]) / count, 180, False)
+    figures.ratio("cloakroom: million sessions a second", count / own / 1e6, 2)
+    figures.ratio("cloakroom: bytes of snapshot per session", snapshot_bytes(homes["cloakroom"]) / count, 180, False)
     faster = min(figures.median(name, "seconds") for name, _ in stores())
-    print_ratio("the faster peer / cloakroom", faster / own, 6)
+    figures.ratio("the faster peer / cloakroom", faster / own, 6)
     for home in homes.values():
         if not options.keep:
             shutil.rmtree(home)
+    return figures
 
 
 RESTART_COLUMNS = ("", "seconds", "least-most", "sessions/s", "file bytes each", "resident each")
@@ -111,7 +111,7 @@ def snapshot_bytes(home):
 
 def snapshot(options):
     """Reads on a schedule, half of what the server can take, without and with snapshots."""
-    count = options.sessions or 5000000
+    count = options.sessions
     figures = Figures()
     rate = None
     for _ in options.runs("snapshot"):
@@ -129,13 +129,14 @@ def snapshot(options):
         values = [figures.median(row, column) for column in columns]
         print("%-8s %9.0f %9.0f %9.0f %9.0f %15.0f %12.0f" % (row, *values))
     quiet, busy = (figures.median(row, "p99.9") for row in ("without", "with"))
-    print_ratio("p99.9 with / without", busy / quiet)
-    print_ratio("p99.9 with, us", busy, max(2 * quiet, quiet + 1000), at_least=False)
+    figures.ratio("p99.9 with / without", busy / quiet)
+    figures.ratio("p99.9 with, us", busy, max(2 * quiet, quiet + 1000), at_least=False)
     grown = {row: figures.median(row, "grown") for row in ("without", "with")}
-    print_ratio("resident memory, most / before: without snapshots", grown["without"])
-    print_ratio("resident memory, most / before: with snapshots", grown["with"])
+    figures.ratio("resident memory, most / before: without snapshots", grown["without"])
+    figures.ratio("resident memory, most / before: with snapshots", grown["with"])
     memory = grown["with"] / grown["without"]
-    print_ratio("resident memory: with / without", memory, 1.02, at_least=False)
+    figures.ratio("resident memory: with / without", memory, 1.02, at_least=False)
+    return figures
 
 
 SNAPSHOT_COLUMNS = ("", "p50 us", "p99 us", "p99.9 us", "max us", "most resident", "snapshots")

@@ -6,16 +6,8 @@ import json
 import os
 
 import measure
-from measure import Figures, load_values, print_load, print_ratio
-from servers import Cloakroom, Memcached, Nginx, Redis
-
-
-def stores():
-    """Redis and, where it is there, Valkey."""
-    found = [("Redis", os.environ["REDIS_SERVER"])]
-    if os.environ.get("VALKEY_SERVER"):
-        found.append(("Valkey", os.environ["VALKEY_SERVER"]))
-    return found
+from measure import Figures, load_values, print_load
+from servers import Cloakroom, Memcached, Nginx, Redis, stores
 
 
 def on_cloakroom(options, workload, flags, **load):
@@ -45,18 +37,19 @@ def create(options):
                 figures.add(row, **on_redis(options, program, fsync, "create"))
     print_load(figures)
     always = figures.median("cloakroom always", "rate")
-    print_ratio("cloakroom: always / os", always / figures.median("cloakroom os", "rate"), 0.7)
+    figures.ratio("cloakroom: always / os", always / figures.median("cloakroom os", "rate"), 0.7)
     for name, _ in stores():
         peer = figures.median(name + " appendfsync always, one script", "rate")
         bound = 2 if name == "Redis" else None
-        print_ratio("cloakroom always / %s appendfsync always" % name, always / peer, bound)
+        figures.ratio("cloakroom always / %s appendfsync always" % name, always / peer, bound)
+    return figures
 
 
 def mixed(options):
     """90 get, 5 set, 3 create, 2 kill: what does everysec cost in CPU beside memory only?"""
     figures = Figures()
     kept = {"memory only": None, "everysec": ["--durability", "everysec"]}
-    preload = {"preload": options.sessions or 100000}
+    preload = {"preload": options.sessions}
     for _ in options.runs("mixed"):
         for depth in options.depths:
             load = dict(preload, pipeline=depth)
@@ -77,18 +70,19 @@ def mixed(options):
         own = figures.median("cloakroom everysec, %d deep" % depth, "cpu")
         bound = {1: 1.15, 16: 1.25}.get(depth)
         what = "CPU of cloakroom, %d deep: everysec / memory only" % depth
-        print_ratio(what, own / memory, bound, at_least=False)
+        figures.ratio(what, own / memory, bound, at_least=False)
         for name, _ in stores():
             for style in ("script", "MULTI"):
                 peer = figures.median("%s everysec, %s, %d deep" % (name, style, depth), "cpu")
-                print_ratio("CPU, %d deep: %s everysec %s / cloakroom" % (depth, name, style), peer / own)
+                figures.ratio("CPU, %d deep: %s everysec %s / cloakroom" % (depth, name, style), peer / own)
+    return figures
 
 
 def lookup(options):
     """Reads of one session: the floors of HTTP and of a cache, and what a session look-up costs."""
     figures = Figures()
     length = reply_bytes(options)
-    load = {"preload": options.sessions or 100000}
+    load = {"preload": options.sessions}
     for _ in options.runs("lookup"):
         for depth in options.depths:
             deep = dict(load, pipeline=depth)
@@ -106,7 +100,8 @@ def lookup(options):
         own = figures.median("cloakroom memory only, %d deep" % depth, "cpu")
         for row in figures:
             if row.endswith(", %d deep" % depth) and not row.startswith("cloakroom"):
-                print_ratio("CPU: %s / cloakroom" % row, figures.median(row, "cpu") / own)
+                figures.ratio("CPU: %s / cloakroom" % row, figures.median(row, "cpu") / own)
+    return figures
 
 
 def reply_bytes(options):

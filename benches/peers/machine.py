@@ -2,28 +2,28 @@
 
 import os
 import platform
+import re
 import statistics
 import subprocess
 import tempfile
 import time
 
 
-def line(folder):
-    """The machine in a few words, with what a sync of one page costs where the data will lie."""
+def line():
+    """The machine in a few words."""
     model = "unknown processor"
     with open("/proc/cpuinfo") as info:
         for row in info:
             if row.startswith("model name"):
                 model = row.split(":", 1)[1].strip()
                 break
-    return "%s, %d cores, Linux %s, %s; %s: fdatasync of 4 KiB %.0f us" % (
-        model,
-        os.cpu_count(),
-        platform.release(),
-        memory(),
-        folder,
-        sync_micros(folder),
-    )
+    facts = (model, os.cpu_count(), memory(), platform.release())
+    return "%s, %d cores, %s, Linux %s" % facts
+
+
+def disk(folder):
+    """What a sync of one page costs where the data will lie."""
+    return "fdatasync of 4 KiB %.0f us" % sync_micros(folder)
 
 
 def memory():
@@ -52,9 +52,23 @@ def load():
     return "warning: the load average is %.1f, figures will suffer\n" % busy if busy > 0.5 else ""
 
 
-def version(program, *arguments):
-    """The first line that a program says about its version."""
-    if not program:
-        return "not found"
-    told = subprocess.run([program, *arguments], capture_output=True, text=True)
-    return (told.stdout + told.stderr).strip().split("\n")[0]
+# Programs by the variable that names them, and how each is asked for its version.
+PROGRAMS = (
+    ("cloakroom", "CLOAKROOM", "--version"),
+    ("Redis", "REDIS_SERVER", "--version"),
+    ("Valkey", "VALKEY_SERVER", "--version"),
+    ("memcached", "MEMCACHED", "-V"),
+    ("nginx", "NGINX", "-v"),
+)
+
+
+def versions():
+    """The programs that are there, as `NAME VERSION`."""
+    found = []
+    for name, variable, flag in PROGRAMS:
+        program = os.environ.get(variable)
+        if program:
+            told = subprocess.run([program, flag], capture_output=True, text=True)
+            number = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
+            found.append("%s %s" % (name, number.group() if number else "of unknown version"))
+    return ", ".join(found)

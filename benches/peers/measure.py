@@ -9,7 +9,11 @@ from servers import Cloakroom, Failed
 
 
 class Figures(dict):
-    """What was measured, by row and column, run after run."""
+    """What was measured, by row and column, run after run, and the ratios that matter."""
+
+    def __init__(self, *rows):
+        super().__init__(*rows)
+        self.ratios = []
 
     def add(self, row, **values):
         for column, value in values.items():
@@ -22,8 +26,16 @@ class Figures(dict):
         values = self[row][column]
         return min(values), max(values)
 
-    def has(self, row):
-        return row in self
+    def ratio(self, what, value, bound=None, at_least=True):
+        """Prints a ratio and keeps it, with the bound that it must keep, if any."""
+        kept = None
+        verdict = ""
+        if bound is not None:
+            kept = value >= bound if at_least else value <= bound
+            words = "at least" if at_least else "at most"
+            verdict = "   %s %g: %s" % (words, bound, "kept" if kept else "MISSED")
+        print("%-66s %8.3f%s" % (what, value, verdict))
+        self.ratios.append(dict(what=what, value=value, bound=bound, at_least=at_least, kept=kept))
 
 
 def run(command, cores):
@@ -39,17 +51,29 @@ def run(command, cores):
 
 
 def cloakroom(options, server, workload, **flags):
-    """A run of `cloakroom bench` against a server, with these flags of its."""
-    command = [Cloakroom.program, "bench", "--json", "--url", "http://" + server.address]
-    command += ["--workload", workload, "--pid", server.pid]
+    """The same over HTTP."""
+    return bench(options, "http", server.address, server.pid, workload, **flags)
+
+
+def bench(options, target, address, pid, workload, **flags):
+    """A run of `cloakroom bench` against a process, with these flags of its."""
+    return run(bench_command(options, target, address, pid, workload, **flags), options.client_core)
+
+
+def bench_command(options, target, address, pid, workload, **flags):
+    """How `cloakroom bench` is called; a flag that is True stands for itself."""
+    command = [Cloakroom.program, "bench", "--json", "--target", target, "--url", address]
+    command += ["--workload", workload, "--pid", pid]
     usual = {
         "connections": options.connections,
         "duration": "%dms" % (options.time * 1000),
         "warm_up": "%dms" % (options.warm_up * 1000),
     }
     for name, value in dict(usual, **flags).items():
-        command += ["--" + name.replace("_", "-"), value]
-    return run(command, options.client_core)
+        command.append("--" + name.replace("_", "-"))
+        if value is not True:
+            command.append(value)
+    return command
 
 
 def redis(options, server, workload, style="script", pipeline=1, preload=0, duration=None):
@@ -88,13 +112,3 @@ def print_load(figures):
 
 
 LOAD_COLUMNS = ("", "per second", "least-most", "CPU us", "p50 us", "p99 us", "client us")
-
-
-def print_ratio(what, value, bound=None, at_least=True):
-    """A ratio, with the bound that it must keep, if any."""
-    verdict = ""
-    if bound is not None:
-        kept = value >= bound if at_least else value <= bound
-        words = "at least" if at_least else "at most"
-        verdict = "   %s %g: %s" % (words, bound, "kept" if kept else "MISSED")
-    print("%-66s %8.3f%s" % (what, value, verdict))

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# cloakroom beside Redis and Valkey that do what redis-sessions does, and beside nginx and memcached
-# as floors. One scenario a command; README.md says what each measures and how to read it.
+# cloakroom beside Redis and Valkey that do what redis-sessions does, and beside nginx, memcached and
+# bare echo servers as floors. README.md says what each scenario measures and how to read it.
 #
-#   benches/peers/run.sh create|mixed|lookup|restart|snapshot|all [options]    --help lists them
+#   benches/peers/run.sh create|mixed|lookup|restart|snapshot [options]        over HTTP; --help lists them
+#   benches/peers/run.sh binary-get|binary-mixed|growth|open-loop|neighbours   by the binary protocol
+#   benches/peers/run.sh binary|all                                            the last line, or everything
+#   benches/peers/run.sh report --json FILE [--chart FILE] [--markdown FILE]   draws what was found before
 #
 # Peers: redis-server, nginx, memcached from the PATH, else Debian's packages unpacked below target/,
 # so that no service is installed or started; valkey-server where it is on the PATH. Others by
@@ -68,24 +71,30 @@ find_nginx() {
     wrap "$cache/nginx" usr/sbin/nginx nginx
 }
 
+over_http=
 case ${1:-} in
-create | mixed | lookup | restart | snapshot | all) ;;
+create | mixed | lookup | restart | snapshot | all) over_http=yes ;;
+binary-get | binary-mixed | growth | open-loop | neighbours | binary) ;;
+report) exec python3 benches/peers/side_by_side.py "$@" ;;
 *) exec python3 benches/peers/side_by_side.py --help ;;
 esac
 
 REDIS_SERVER=${REDIS_SERVER:-$(find_redis)}
 VALKEY_SERVER=${VALKEY_SERVER:-$(command -v valkey-server || true)}
-NGINX=${NGINX:-$(find_nginx)}
 MEMCACHED=${MEMCACHED:-$(find_memcached)}
 
 if [ -z "${CLOAKROOM:-}" ]; then
     cargo build --release --locked --bin cloakroom
     CLOAKROOM=${CARGO_TARGET_DIR:-$PWD/target}/release/cloakroom
 fi
-if [ -z "${REDIS_LOAD:-}" ]; then
-    cargo build --release --locked --example redis_load
-    REDIS_LOAD=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/redis_load
+if [ -n "$over_http" ]; then
+    NGINX=${NGINX:-$(find_nginx)}
+    if [ -z "${REDIS_LOAD:-}" ]; then
+        cargo build --release --locked --example redis_load
+        REDIS_LOAD=${CARGO_TARGET_DIR:-$PWD/target}/release/examples/redis_load
+    fi
+    export NGINX REDIS_LOAD
 fi
-export CLOAKROOM REDIS_LOAD REDIS_SERVER VALKEY_SERVER NGINX MEMCACHED
+export CLOAKROOM REDIS_SERVER VALKEY_SERVER MEMCACHED
 
 exec python3 benches/peers/side_by_side.py "$@"

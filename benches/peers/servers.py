@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -62,9 +63,17 @@ class Server:
         with open("/proc/%d/status" % self.pid) as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) * 1024
 
+    def pause(self):
+        """Takes no CPU and answers nobody until it is resumed."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
+            self.resume()
             try:
                 self.process.wait(60)
             except subprocess.TimeoutExpired:
@@ -81,7 +90,10 @@ class Server:
 
 
 class Cloakroom(Server):
-    """`cloakroom serve` with one HTTP listener of rest-sessions."""
+    """`cloakroom serve` with an HTTP listener of rest-sessions and two of the binary protocol.
+
+    They are at `address`, `tcp` and `unix`.
+    """
 
     program = os.environ.get("CLOAKROOM")
 
@@ -89,19 +101,44 @@ class Cloakroom(Server):
         """Starts it; seconds until it is ready. Without `data` it keeps sessions in memory only."""
         before = len(self.log()) if self.process_log_exists() else 0
         kept = ["--data", data] if data else ["--memory-only"]
+        self.unix = "unix:" + os.path.join(self.folder, "binary.sock")
         listen = ["--http", "rest-sessions=127.0.0.1:0"]
+        listen += ["--listen", "127.0.0.1:0", "--listen", self.unix]
         # No variable of the caller's may change what is measured.
         bare = {k: v for k, v in os.environ.items() if not k.startswith(("CLOAKROOM_", "RS_"))}
         begun = time.perf_counter()
         self.spawn([self.program, "serve"] + listen + kept + list(flags), bare)
         self.wait_until(lambda: re.search(r"^ready$", self.log()[before:], re.M))
         took = time.perf_counter() - begun
-        found = re.search(r"^listening http\.rest-sessions (\S+)$", self.log()[before:], re.M)
-        self.address = found.group(1)
+        self.address = self.listener("http.rest-sessions", before)
+        self.tcp = self.listener("binary", before)
         return took
+
+    def listener(self, door, before):
+        """The address and port that a listener has announced."""
+        found = re.search(r"^listening %s ([^u\s]\S+)$" % re.escape(door), self.log()[before:], re.M)
+        return found.group(1)
 
     def process_log_exists(self):
         return os.path.exists(os.path.join(self.folder, "server.log"))
+
+
+class Echo(Server):
+    """`cloakroom bench echo-server`, which sends back what it gets: the floor of any server."""
+
+    def start(self, kind):
+        command = [Cloakroom.program, "bench", "echo-server", "--kind", kind]
+        self.spawn(command + ["--listen", "127.0.0.1:0"])
+        self.wait_until(lambda: re.search(r"^ready$", self.log(), re.M))
+        self.address = re.search(r"^listening echo (\S+)$", self.log(), re.M).group(1)
+
+
+def stores():
+    """Redis and, where it is there, Valkey."""
+    found = [("Redis", os.environ["REDIS_SERVER"])]
+    if os.environ.get("VALKEY_SERVER"):
+        found.append(("Valkey", os.environ["VALKEY_SERVER"]))
+    return found
 
 
 class Redis(Server):

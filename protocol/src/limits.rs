@@ -1,5 +1,5 @@
-//! Every bound of the protocol, named in one place. A server announces its own, which may be
-//! smaller, in the reply to HELLO.
+//! Every bound of the protocol, named in one place. In the reply to HELLO a server announces its
+//! own, which may be smaller; only that of a payload may not.
 
 /// Bytes of a frame's payload, in both directions.
 pub const PAYLOAD_BYTES: usize = (1 << 20) + (8 << 10);

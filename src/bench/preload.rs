@@ -28,9 +28,43 @@ pub(super) fn run(
     if wanted == 0 {
         return Ok(states);
     }
+    if args.preloaded {
+        return take_over(args, setting, states, wanted);
+    }
     create(args, setting, states, wanted, |progress| {
         show(progress, wanted)
     })
+}
+
+/// Takes note of `wanted` sessions that [`create`] has made in an earlier run.
+///
+/// # Errors
+/// When the target chooses its tokens itself.
+fn take_over(
+    args: &Args,
+    setting: &Setting,
+    mut states: Vec<State>,
+    wanted: u64,
+) -> Result<Vec<State>, Failure> {
+    let count = count_of(wanted)?;
+    for (thread, state) in states.iter_mut().enumerate() {
+        let share = share_of(count, thread, args.threads);
+        state.sessions.reserve(share);
+        for _ in 0..share {
+            let token = setting.target.chosen_token(state.next_user);
+            if !token.is_some_and(|token| state.sessions.add(&token)) {
+                let name = args.target.name();
+                let sentence = format!("--preloaded: only --target {name} knows its tokens");
+                return Err(Failure::Usage(sentence));
+            }
+            state.next_user += state.user_step;
+        }
+    }
+    Ok(states)
+}
+
+fn count_of(wanted: u64) -> Result<usize, Failure> {
+    usize::try_from(wanted).map_err(|e| Failure::Usage(format!("--preload is too large: {e}")))
 }
 
 /// Creates `wanted` sessions more.
@@ -44,8 +78,7 @@ pub(super) fn create(
     wanted: u64,
     watch: impl FnOnce(&Progress<'_>),
 ) -> Result<Vec<State>, Failure> {
-    let count = usize::try_from(wanted)
-        .map_err(|e| Failure::Usage(format!("--preload is too large: {e}")))?;
+    let count = count_of(wanted)?;
     let before: usize = states.iter().map(|s| s.sessions.len()).sum();
     for (thread, state) in states.iter_mut().enumerate() {
         let share = share_of(count, thread, args.threads);

@@ -21,6 +21,7 @@ use crate::bench::verify::violations::Tally;
 use crate::bench::verify::{Ledger, audit};
 use crate::bench::worker::State;
 use crate::bench::workload::{Endless, Keys, Source, Storm, Workload};
+use crate::config::ShownKey;
 
 /// Runs the load tester and prints its report on standard output.
 ///
@@ -104,10 +105,16 @@ pub(super) fn setting(args: &Args) -> Result<Setting, Failure> {
         endpoint: endpoint.clone(),
         source,
     })?;
+    let key_file = args.access_key_file.as_deref();
+    let access_key = key_file
+        .map(ShownKey::read)
+        .transpose()
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let target = args.target.target(&TargetSettings {
         dialect: args.dialect,
         host: place.host(),
         app: args.app.clone(),
+        access_key,
         path: args.path.clone(),
         data_bytes: args.data_size,
         verify: args.verify,

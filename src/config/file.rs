@@ -10,7 +10,8 @@ use crate::config::span::parse_span;
 use crate::config::storage::Durability;
 
 /// Every key, as its flag is called.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 17] = [
+    "access-keys",
     "access-log",
     "data",
     "durability",
@@ -37,6 +38,7 @@ pub(super) struct FileSettings {
     pub(super) http: Vec<String>,
     #[serde(default)]
     pub(super) listen: Vec<String>,
+    pub(super) access_keys: Option<PathBuf>,
     pub(super) memory_only: Option<bool>,
     pub(super) data: Option<PathBuf>,
     pub(super) durability: Option<Durability>,

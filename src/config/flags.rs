@@ -50,6 +50,12 @@ pub struct ServeFlags {
     )]
     pub listen: Vec<BinaryListen>,
 
+    /// Serve the binary protocol only to those who show a key of this file: a line for each, and
+    /// behind a blank the apps it is good for, as app,app, if not for all. The file must be its
+    /// owner's alone (chmod 600)
+    #[arg(long, value_name = "FILE", env = "CLOAKROOM_ACCESS_KEYS")]
+    pub access_keys: Option<PathBuf>,
+
     /// Keep sessions in memory only: they are gone when the server stops
     #[arg(long, env = "CLOAKROOM_MEMORY_ONLY", value_parser = FalseyValueParser::new())]
     pub memory_only: bool,

@@ -1,5 +1,6 @@
 //! Settings of `cloakroom serve`: flags before environment before file before defaults.
 
+mod access_keys;
 mod file;
 mod flags;
 mod listen;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use access_keys::{AccessKeys, AccessKeysError, BadLine, Flaw, GoodFor, ShownKey};
 pub use flags::{LogFormat, ServeFlags};
 use listen::ListenError;
 pub use listen::{Address, BinaryListen, Cidr, DialectName, HttpListen};
@@ -68,6 +70,8 @@ pub struct Config {
     pub http: Vec<HttpListen>,
     /// Where the binary protocol is served.
     pub listen: Vec<BinaryListen>,
+    /// What callers of the binary protocol have to show; `None` for nothing.
+    pub access_keys: Option<AccessKeys>,
     /// Where sessions are kept on disk; `None` keeps them in memory only.
     pub storage: Option<Storage>,
     /// Bytes that sessions may take; `u64::MAX` for no bound.
@@ -102,6 +106,7 @@ impl Default for Config {
         Self {
             http: Vec::new(),
             listen: Vec::new(),
+            access_keys: None,
             storage: None,
             max_memory: u64::MAX,
             max_apps: limits::APPS,
@@ -135,6 +140,8 @@ pub enum ConfigError {
         /// The setting with the most similar name.
         nearest: &'static str,
     },
+    /// There are no access keys to be had from the file for them.
+    AccessKeys(AccessKeysError),
     /// A value means nothing.
     Invalid {
         /// The setting, as its flag or variable is called.
@@ -154,6 +161,7 @@ impl std::fmt::Display for ConfigError {
                 "{}: there is no setting `{key}`; did you mean `{nearest}`?",
                 file.display()
             ),
+            Self::AccessKeys(error) => write!(out, "access-keys: {error}"),
             Self::Invalid { setting, reason } => write!(out, "{setting}: {reason}"),
         }
     }
@@ -183,6 +191,7 @@ impl Config {
         Ok(Self {
             http,
             listen,
+            access_keys: access_keys(&flags, &file)?,
             storage: Storage::resolve(&flags, &file)?,
             max_memory: match (flags.max_memory, &file.max_memory) {
                 (Some(bytes), _) => bytes,
@@ -232,6 +241,12 @@ fn at_least_one(setting: &'static str, value: Option<usize>) -> Result<Option<us
         });
     }
     Ok(value)
+}
+
+fn access_keys(flags: &ServeFlags, file: &FileSettings) -> Result<Option<AccessKeys>, ConfigError> {
+    let path = flags.access_keys.as_ref().or(file.access_keys.as_ref());
+    let keys = path.map(|path| AccessKeys::read(path)).transpose();
+    keys.map_err(ConfigError::AccessKeys)
 }
 
 /// The listeners for HTTP asked for; ports of the replaced services' variables come on top of `--http`.

@@ -1,17 +1,17 @@
 //! Verbs over many sessions, in bounded slices: lists, kills, counts.
 
-use super::{Engine, ListCursor, ListProgress, Refusal, Reply, Scope, Weight, at_once};
+use super::{Engine, Followed, ListCursor, ListProgress, Refusal, Reply, Scope, Weight, at_once};
 use crate::clock::Millis;
-use crate::model::{AppName, Change, Handle, SessionView};
-use crate::store::{App, Locked, Members, Visit};
+use crate::model::{AppName, Change, SessionView};
+use crate::store::{App, Locked, Members, Record, Visit};
 
 /// Lock holds that an exact count may spend on sessions that expired since the last sweep: a full
 /// round over all shards with some 100,000 of them. Beyond, the sweeps catch up within a second.
 const HOLDS_BEFORE_COUNT: usize = 2_048;
 
 impl Engine {
-    /// Ends a bounded number of the sessions in `scope` but for the one of `except`; the answer counts
-    /// them. Call again with the same cursor while the progress is [`ListProgress::More`].
+    /// Ends a bounded number of the sessions in `scope` but for the one that `except` follows; the answer
+    /// counts them. Call again with the same cursor while the progress is [`ListProgress::More`].
     ///
     /// # Errors
     /// [`Refusal::LogFailed`], [`Refusal::DiskFull`]. This call has ended nothing then; what calls
@@ -21,13 +21,17 @@ impl Engine {
         now: Millis,
         app: AppName<'_>,
         scope: Scope<'_>,
-        except: Option<Handle>,
+        except: Option<&Followed>,
         cursor: &mut ListCursor,
     ) -> Result<(ListProgress, Reply<u64>), Refusal> {
         self.admit(Weight::Shrink)?;
         let mut reply = at_once(0);
         let mut end = |app: &App, locked: &mut Locked<'_>| {
-            let stays = |except| locked.record().is_some_and(|r| r.handle() == except);
+            // Under the lock of this session, so that no rotation comes between look and end.
+            let stays = |except: &Followed| {
+                let is_it = |record: &Record| record.handle() == except.handle();
+                locked.record().is_some_and(is_it)
+            };
             if except.is_some_and(stays) {
                 return;
             }

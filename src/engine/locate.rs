@@ -25,6 +25,14 @@ impl std::fmt::Debug for Located {
     }
 }
 
+impl Located {
+    /// What [`Engine::warm`] takes.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+}
+
 impl Engine {
     /// Where the session with this token would be; `None` when the app has no sessions.
     #[must_use]
@@ -35,8 +43,8 @@ impl Engine {
     }
 
     /// Brings what reads of these sessions will need into the processor's cache. Changes nothing.
-    pub fn warm<'l>(&self, sessions: impl IntoIterator<Item = &'l Located>, ahead: Ahead) {
-        let mut sessions = sessions.into_iter().map(|located| located.tag);
+    pub fn warm(&self, sessions: impl IntoIterator<Item = Tag>, ahead: Ahead) {
+        let mut sessions = sessions.into_iter();
         loop {
             let mut tags = [Tag { high: 0, low: 0 }; BATCH];
             let mut filled = 0;

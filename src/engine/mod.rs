@@ -7,6 +7,7 @@ mod bulk;
 mod change_log;
 mod create;
 mod edit;
+mod follow;
 mod harvest;
 mod import;
 mod locate;
@@ -20,9 +21,11 @@ mod snapshot;
 use std::sync::Arc;
 
 pub use change_log::{ChangeLog, NoLog};
+pub use follow::Followed;
 pub use import::{ImportName, Imported, ImportedSession};
 pub use locate::Located;
 pub use random::OsRandomness;
+pub use read::ReadIf;
 pub use recovery::{BadReplay, Progress, RecoveryOptions};
 pub use request::{
     Created, DataEdit, Edit, Key, LifeEdit, ListCursor, ListProgress, NewSession, NewToken, Read,
@@ -36,6 +39,7 @@ pub use crate::model::Position;
 pub use crate::store::{Ahead, MemoryUse};
 
 use crate::clock::Millis;
+use crate::engine::follow::Followers;
 use crate::model::change::CreateChange;
 use crate::model::{AppName, Change, Keys, Randomness};
 use crate::store::{App, Locked, Store, StoreConfig};
@@ -72,6 +76,7 @@ pub struct Engine {
     store: Store,
     random: Box<dyn Randomness>,
     log: Box<dyn ChangeLog>,
+    followers: Followers,
     max_memory: u64,
 }
 
@@ -90,6 +95,7 @@ impl Engine {
             store: Store::new(&store, keys),
             random,
             log,
+            followers: Followers::default(),
             max_memory: config.max_memory,
         }
     }
@@ -184,6 +190,14 @@ impl Engine {
     /// that begins thereafter does not show what it ended.
     pub fn settle_kills(&self) {
         self.store.settle();
+    }
+
+    /// Whether the log takes changes that need room.
+    ///
+    /// # Errors
+    /// [`Unavailable`] says why not.
+    pub fn log_condition(&self) -> Result<(), Unavailable> {
+        self.log.admit(Weight::Grow)
     }
 
     /// Whether the log takes a change of this weight. A verb asks before it locks anything.

@@ -154,6 +154,7 @@ impl Engine {
         if applied == Applied::AppMovedOn {
             return Err(Refusal::Gone);
         }
+        self.followers.moved(old, new);
         let source = pair.of(old);
         source.find(app, Lookup::Tag(rotation.old), rotation.now);
         source.apply(app, &farewell);

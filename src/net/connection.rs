@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::engine::Position;
+use crate::engine::{Located, Position};
 use crate::limits;
 use crate::net::exchange::{Exchange, GivenUp, Turn};
 use crate::net::scratch::{Desk, Scratch};
@@ -34,6 +34,8 @@ pub(super) struct Connection<E> {
     written: u64,
     /// Bytes that the service counts as held by this connection.
     held: usize,
+    /// What the request that was put aside reads.
+    aside: Option<Located>,
     /// Bytes dropped since the last reply.
     lingered: Option<u64>,
 }
@@ -52,6 +54,7 @@ impl<E: Exchange> Connection<E> {
     /// A connection over an accepted socket that speaks what `exchange` does. To be made on the thread
     /// that will run it.
     pub(super) fn new(stream: Stream, peer: Peer, exchange: E, service: Arc<Service>) -> Self {
+        service.connections.opened();
         Self {
             stream,
             peer,
@@ -64,6 +67,7 @@ impl<E: Exchange> Connection<E> {
             parked_for: None,
             written: 0,
             held: 0,
+            aside: None,
             lingered: None,
         }
     }
@@ -99,10 +103,31 @@ impl<E: Exchange> Connection<E> {
                 Poll::Pending => return self.rest(cx, desk),
                 Poll::Ready(count) => match read.get(..count?) {
                     Some([]) | None => self.exchange.end_of_input(),
-                    Some(fresh) => self.execute(fresh, desk, &mut budget),
+                    Some(fresh) => {
+                        if !self.put_aside(fresh, desk) {
+                            self.execute(fresh, desk, &mut budget);
+                        }
+                        // Replies go out together too: who is woken by the first finds them all.
+                        if desk.gathering.is_busy() && !self.exchange.is_working() {
+                            let _ = pin!(tokio::task::yield_now()).poll(cx);
+                            return Ok(Rest::Wait);
+                        }
+                    }
                 },
             }
         }
+    }
+
+    /// Whether what has come is a read that waits for those of other connections.
+    fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk) -> bool {
+        self.aside = self.exchange.foresee(fresh, &self.service.engine);
+        desk.gathering.count();
+        let Some(located) = self.aside.as_ref().filter(|_| desk.gathering.is_busy()) else {
+            return false;
+        };
+        desk.gathering.add(located);
+        self.exchange.put_aside(fresh, desk);
+        true
     }
 
     /// Answers fresh bytes, requests that were left over, or a slice of the work at hand.
@@ -116,8 +141,11 @@ impl<E: Exchange> Connection<E> {
             peer: &self.peer,
             now: self.service.clock.now(),
             desk,
-            located: None,
+            located: self.aside.take(),
         };
+        if fresh.is_empty() && turn.located.is_some() {
+            turn.desk.gathering.warm(&self.service.engine);
+        }
         if self.exchange.is_working() {
             self.exchange.work(&mut turn);
         } else {
@@ -256,6 +284,7 @@ impl<E: Exchange> Connection<E> {
 impl<E> Drop for Connection<E> {
     fn drop(&mut self) {
         self.service.held.change(self.held, 0);
+        self.service.connections.closed();
     }
 }
 

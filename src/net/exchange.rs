@@ -1,7 +1,7 @@
 //! What a protocol is to a connection: bytes go in, replies stand in the outbox. No socket.
 
 use crate::clock::Millis;
-use crate::engine::Located;
+use crate::engine::{Engine, Located};
 use crate::limits;
 use crate::net::outbox::Outbox;
 use crate::net::scratch::Desk;
@@ -15,7 +15,7 @@ pub(super) struct Turn<'t> {
     pub(super) peer: &'t Peer,
     pub(super) now: Millis,
     pub(super) desk: &'t mut Desk,
-    /// The session that the present request reads, if that was foreseen.
+    /// The session that the next request reads, if that was foreseen.
     pub(super) located: Option<Located>,
 }
 
@@ -38,6 +38,13 @@ pub(super) trait Exchange {
     /// Answers what `fresh`, behind what was left of earlier bytes, completes: at most `budget`
     /// requests, and only while there is room for replies.
     fn receive(&mut self, fresh: &[u8], turn: &mut Turn<'_>, budget: &mut usize);
+
+    /// The session that is asked for, if `fresh` is one whole read and nothing stands before it. A
+    /// guess: the request is answered by what it says.
+    fn foresee(&self, fresh: &[u8], engine: &Engine) -> Option<Located>;
+
+    /// Keeps a request that was foreseen as if it had been left over.
+    fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk);
 
     /// Does one slice of the work at hand.
     fn work(&mut self, turn: &mut Turn<'_>);

@@ -25,17 +25,22 @@ pub enum ListenFailure {
     /// The address cannot be bound.
     Bind(Address, io::Error),
     /// The address can be reached from outside, and nothing says who may.
-    Exposed(Address),
+    Exposed(Door, Address),
 }
 
 impl std::fmt::Display for ListenFailure {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bind(address, error) => write!(out, "cannot listen on {address}: {error}"),
-            Self::Exposed(address) => write!(
+            Self::Exposed(Door::Http(_), address) => write!(
                 out,
                 "{address} can be reached from other machines: say who may connect with \
                  {address},allow=CIDR,... or use --insecure"
+            ),
+            Self::Exposed(Door::Binary, address) => write!(
+                out,
+                "{address} can be reached from other machines: ask for keys with --access-keys \
+                 FILE, say who may connect with {address},allow=CIDR,... or use --insecure"
             ),
         }
     }
@@ -96,19 +101,25 @@ impl Listener {
         Self::bind(door, &listen.address, &listen.allow, insecure)
     }
 
-    /// Binds a listener for the binary protocol.
+    /// Binds a listener for the binary protocol. It is `guarded` where callers have to show a key.
     ///
     /// # Errors
-    /// As [`Listener::bind_http`].
-    pub fn bind_binary(listen: &BinaryListen, insecure: bool) -> Result<Self, ListenFailure> {
-        Self::bind(Door::Binary, &listen.address, &listen.allow, insecure)
+    /// [`ListenFailure`]; outside loopback without `allow` only a guarded listener listens, or that of
+    /// an `insecure` server.
+    pub fn bind_binary(
+        listen: &BinaryListen,
+        guarded: bool,
+        insecure: bool,
+    ) -> Result<Self, ListenFailure> {
+        let open = guarded || insecure;
+        Self::bind(Door::Binary, &listen.address, &listen.allow, open)
     }
 
     fn bind(
         door: Door,
         address: &Address,
         allow: &[Cidr],
-        insecure: bool,
+        open: bool,
     ) -> Result<Self, ListenFailure> {
         let failed = |error| ListenFailure::Bind(address.clone(), error);
         let socket = match address {
@@ -116,8 +127,8 @@ impl Listener {
             Address::Inet(text) => {
                 let addresses: Vec<SocketAddr> = text.to_socket_addrs().map_err(failed)?.collect();
                 let outside = |a: &SocketAddr| !a.ip().to_canonical().is_loopback();
-                if allow.is_empty() && !insecure && addresses.iter().any(outside) {
-                    return Err(ListenFailure::Exposed(address.clone()));
+                if allow.is_empty() && !open && addresses.iter().any(outside) {
+                    return Err(ListenFailure::Exposed(door, address.clone()));
                 }
                 bind_first(&addresses).map_err(failed)?
             }

@@ -5,6 +5,7 @@ pub mod back_session;
 pub mod binary;
 mod connection;
 mod exchange;
+mod gather;
 pub mod http;
 pub mod listener;
 pub mod log_watch;
@@ -16,4 +17,5 @@ pub mod stream;
 pub mod tarantool;
 mod timer;
 
+pub use scratch::rest;
 pub(crate) use scratch::wake_parked;

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use crate::clock::Millis;
 use crate::engine::Position;
 use crate::net::binary::Foreseen;
+use crate::net::gather::Gathering;
 use crate::net::http::date::DateCache;
 use crate::net::http::foresight::Foresight;
 use crate::net::http::response::Response;
@@ -16,6 +17,11 @@ use crate::net::outbox::Outbox;
 
 /// Bytes read at once; more than a peer usually has sent.
 const READ_BYTES: usize = 64 << 10;
+/// Rooms for requests that are kept, and the largest of them.
+const ROOMS_KEPT: usize = 64;
+const ROOM_BYTES_KEPT: usize = 16 << 10;
+/// The largest room for replies that is kept, of as many.
+const OUTBOX_BYTES_KEPT: usize = 64 << 10;
 /// A shared buffer that has grown beyond this is given back to the allocator.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -23,8 +29,9 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
         read: vec![0; READ_BYTES].into_boxed_slice(),
         desk: Desk {
-            outbox: Outbox::default(),
-            carried: BytesMut::new(),
+            outboxes: Vec::new(),
+            rooms: Vec::new(),
+            gathering: Gathering::default(),
             body: Vec::new(),
             inflated: Vec::new(),
             date: DateCache::new(Millis(0)),
@@ -46,10 +53,12 @@ pub(super) struct Scratch {
 
 /// What is needed while requests are answered.
 pub(super) struct Desk {
-    /// Room for replies, lent to the connection whose turn it is.
-    pub(super) outbox: Outbox,
-    /// Room for a partial request, lent to the first connection that needs it.
-    pub(super) carried: BytesMut,
+    /// Room for replies, lent to connections that have some.
+    outboxes: Vec<Outbox>,
+    /// Room for requests that are not answered yet, lent to connections that have some.
+    rooms: Vec<BytesMut>,
+    /// Reads of several connections.
+    pub(super) gathering: Gathering,
     /// The body of the reply in the making.
     pub(super) body: Vec<u8>,
     /// The inflated body of a request.
@@ -90,6 +99,31 @@ impl Desk {
         )
     }
 
+    /// Room for a request.
+    pub(super) fn lend_room(&mut self) -> BytesMut {
+        self.rooms.pop().unwrap_or_default()
+    }
+
+    /// Takes back what was lent, empty again.
+    pub(super) fn take_room(&mut self, room: BytesMut) {
+        if self.rooms.len() < ROOMS_KEPT && (1..=ROOM_BYTES_KEPT).contains(&room.capacity()) {
+            self.rooms.push(room);
+        }
+    }
+
+    /// Room for replies.
+    pub(super) fn lend_outbox(&mut self) -> Outbox {
+        self.outboxes.pop().unwrap_or_default()
+    }
+
+    /// Takes back what was lent, empty again.
+    pub(super) fn take_outbox(&mut self, outbox: Outbox) {
+        let bytes = outbox.capacity();
+        if self.outboxes.len() < ROOMS_KEPT && (1..=OUTBOX_BYTES_KEPT).contains(&bytes) {
+            self.outboxes.push(outbox);
+        }
+    }
+
     /// Wakes the task when the log has reached `position`.
     pub(super) fn park(&mut self, position: Position, waker: Waker) {
         self.parked.push((position, waker));
@@ -107,13 +141,13 @@ impl Desk {
                 *buffer = Vec::new();
             }
         }
-        if self.carried.capacity() > KEPT_BYTES {
-            self.carried = BytesMut::new();
-        }
-        if self.outbox.capacity() > KEPT_BYTES && self.outbox.is_empty() {
-            self.outbox = Outbox::default();
-        }
     }
+}
+
+/// This thread has nothing to do until something happens. Its runtime is to call this whenever it
+/// parks; else no connection waits for the reads of others.
+pub fn rest() {
+    Scratch::with(|scratch| scratch.desk.gathering.end_round());
 }
 
 /// Wakes the parked connections of this thread whenever the log has moved on.

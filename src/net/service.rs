@@ -1,12 +1,12 @@
 //! What all connections of the server share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::config::HttpLimits;
+use crate::clock::{Clock, Millis};
+use crate::config::{AccessKeys, Durability, HttpLimits};
 use crate::engine::Engine;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::log_watch::LogWatch;
@@ -23,10 +23,18 @@ pub struct Service {
     pub limits: HttpLimits,
     /// Whether each request gets a line in the log.
     pub access_log: bool,
+    /// What callers of the binary protocol have to show; `None` for nothing.
+    pub access_keys: Option<AccessKeys>,
     /// Where the log stands.
     pub log: LogWatch,
+    /// What a change that was acknowledged survives; `None` for a server in memory only.
+    pub durability: Option<Durability>,
     /// Bytes that all connections hold for requests and replies that are not through.
     pub held: HeldBytes,
+    /// The connections that are open, whatever they speak.
+    pub connections: OpenConnections,
+    /// When the server started, by `clock`.
+    pub started: Millis,
     /// Drawn when the server started: another number means that it was started again.
     pub run: u64,
     /// Raised once, when the server stops.
@@ -74,6 +82,26 @@ impl HeldBytes {
     }
 }
 
+/// A count of connections, over all threads.
+#[derive(Debug, Default)]
+pub struct OpenConnections(AtomicU64);
+
+impl OpenConnections {
+    pub(super) fn opened(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[cfg(test)]
 impl Service {
     /// A service over an empty store, for tests of connections.
@@ -87,8 +115,12 @@ impl Service {
             settings: DialectSettings::default(),
             limits,
             access_log: false,
+            access_keys: None,
             log,
+            durability: None,
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started: Millis(0),
             run: 1,
             stop: StopSignal::default(),
         }

@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Address, Config};
+use crate::config::{AccessKeys, Address, Config};
 use crate::engine::{Engine, EngineConfig, OsRandomness};
 use crate::model::Keys;
 use crate::net::http::dialect::DialectSettings;
 use crate::net::listener::{Acceptor, ListenFailure, Listener};
 use crate::net::log_watch::LogWatch;
-use crate::net::service::{HeldBytes, Service, StopSignal};
+use crate::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use crate::server::socket_file::SocketFile;
 pub use crate::server::socket_file::SocketFileError;
 pub use crate::server::start_error::{
@@ -73,6 +73,7 @@ impl Server {
     /// # Errors
     /// The first [`StartError`].
     pub fn bind_on(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let started = clock.now();
         // Cheap things first, so that who starts a server wrongly need not wait for its sessions.
         let directory = match &config.storage {
             Some(storage) => Some((DataDirectory::take_over(&storage.directory)?, storage)),
@@ -85,6 +86,9 @@ impl Server {
                 names,
                 "these variables of the replaced services are not used"
             );
+        }
+        if let Some(keys) = &config.access_keys {
+            report_access_keys(keys, &config);
         }
         let engine_config = EngineConfig {
             max_apps: config.max_apps,
@@ -113,8 +117,12 @@ impl Server {
             settings,
             limits: config.http_limits,
             access_log: config.access_log,
+            access_keys: config.access_keys.clone(),
             log,
+            durability: config.storage.as_ref().map(|storage| storage.durability),
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started,
             run: drawn_run()?,
             stop: StopSignal::default(),
         });
@@ -205,6 +213,19 @@ impl Server {
     }
 }
 
+/// Says whom the keys keep out: not the callers of HTTP.
+fn report_access_keys(keys: &AccessKeys, config: &Config) {
+    let keys = keys.count();
+    if config.listen.is_empty() {
+        tracing::warn!(
+            keys,
+            "no listener asks for an access key: only those of the binary protocol (--listen) do"
+        );
+    } else {
+        tracing::info!(keys, "the binary protocol asks for an access key");
+    }
+}
+
 fn bind_listeners(config: &Config) -> Result<(Vec<Listener>, Vec<SocketFile>), StartError> {
     let mut listeners = Vec::with_capacity(config.http.len() + config.listen.len());
     let mut socket_files = Vec::new();
@@ -213,7 +234,8 @@ fn bind_listeners(config: &Config) -> Result<(Vec<Listener>, Vec<SocketFile>), S
         listeners.push(bind_at(&listen.address, &mut socket_files, bind)?);
     }
     for listen in &config.listen {
-        let bind = || Listener::bind_binary(listen, config.insecure);
+        let guarded = config.access_keys.is_some();
+        let bind = || Listener::bind_binary(listen, guarded, config.insecure);
         listeners.push(bind_at(&listen.address, &mut socket_files, bind)?);
     }
     Ok((listeners, socket_files))

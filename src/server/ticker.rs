@@ -2,28 +2,31 @@
 //! clocks.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, SystemClock, WallStep};
 use crate::engine::Engine;
 
 /// How long expired sessions may keep their memory. They are never served, however late this is.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
-/// Lock holds of one sweep, before other tasks of the thread get their turn.
-const HOLDS_PER_SWEEP: usize = 8;
+/// Lock holds of one step of a sweep.
+const HOLDS_PER_STEP: usize = 4;
 /// How often touches are written down. A second is ready a quarter after its end.
 const HARVEST_EVERY: Duration = Duration::from_millis(250);
-/// Slices of 256 sessions, before other tasks of the thread get their turn.
-const SLICES_PER_HARVEST: usize = 8;
+/// Slices of 256 sessions in one step of a harvest.
+const SLICES_PER_STEP: usize = 1;
 /// How often the wall clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So long a piece of work keeps its core. Left alone, the system would let it have some milliseconds
+/// while a thread that serves connections waits for the same core.
+const SLICE: Duration = Duration::from_micros(200);
+/// After so long it gives way no more, lest it never ends.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Frees expired sessions, for ever.
 pub(super) async fn sweep(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
     loop {
-        while engine.sweep(clock.now(), HOLDS_PER_SWEEP).more {
-            tokio::task::yield_now().await;
-        }
+        in_slices(|| engine.sweep(clock.now(), HOLDS_PER_STEP).more).await;
         tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
@@ -31,11 +34,34 @@ pub(super) async fn sweep(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
 /// Writes touches down, second by second, for ever.
 pub(super) async fn harvest(engine: Arc<Engine>, clock: Arc<dyn Clock>) {
     loop {
-        while engine.harvest(clock.now(), SLICES_PER_HARVEST) {
-            tokio::task::yield_now().await;
-        }
+        in_slices(|| engine.harvest(clock.now(), SLICES_PER_STEP)).await;
         tokio::time::sleep(HARVEST_EVERY).await;
     }
+}
+
+/// Does steps of some work until one says that there are no more. Between slices other tasks of this
+/// thread have their turn, and other threads of this core.
+async fn in_slices(mut step: impl FnMut() -> bool) {
+    let began = now();
+    let mut slice = began;
+    while step() {
+        let present = now();
+        if present.duration_since(slice) >= SLICE {
+            tokio::task::yield_now().await;
+            if present.duration_since(began) < PATIENCE {
+                std::thread::yield_now();
+            }
+            slice = now();
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long work keeps a core is no matter of the sessions' clock"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Compares the server's clock with the wall clock, for ever.

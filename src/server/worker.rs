@@ -16,8 +16,8 @@ use crate::log::Log;
 use crate::net::listener::{Accepted, AcceptedSocket, Door};
 use crate::net::service::Service;
 use crate::net::stream::Stream;
-use crate::net::wake_parked;
 use crate::net::{binary, http};
+use crate::net::{rest, wake_parked};
 
 /// Accepted connections that wait for their thread.
 const QUEUE: usize = 1024;
@@ -69,9 +69,13 @@ impl Workers {
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let mut builder = tokio::runtime::Builder::new_current_thread();
-            if let Some(log) = log.clone() {
-                builder.on_thread_park(move || log.kick());
-            }
+            let log = log.clone();
+            builder.on_thread_park(move || {
+                rest();
+                if let Some(log) = &log {
+                    log.kick();
+                }
+            });
             let runtime = builder.enable_all().build()?;
             let (queue, accepted) = mpsc::channel(QUEUE);
             let (service, patience) = (Arc::clone(service), config.stop);

@@ -121,6 +121,7 @@ impl Store {
                     continue;
                 }
                 *left -= 1;
+                self.warm_slots(&slots);
                 for slot in slots {
                     self.harvest_slot((&row.app, row.epoch), slot, each);
                 }

@@ -265,6 +265,12 @@ impl Store {
         self.shards.get(self.number_of(handle))?.try_lock().ok()
     }
 
+    fn try_lock_slot(&self, slot: u32) -> Option<(MutexGuard<'_, Shard>, u32)> {
+        let shards = u32::try_from(self.shards.len()).unwrap_or(1);
+        let shard = self.shards.get((slot % shards) as usize)?;
+        Some((shard.try_lock().ok()?, slot / shards))
+    }
+
     fn lock_slot(&self, slot: u32) -> (Locked<'_>, u32) {
         let shards = u32::try_from(self.shards.len()).unwrap_or(1);
         (self.lock_number((slot % shards) as usize), slot / shards)

@@ -306,10 +306,16 @@ impl Store {
         now: u32,
         budget: &mut usize,
     ) -> bool {
-        locked(&index.upkeep).step(index, now, budget, |slot| {
+        let is_valid = |bucket: &Bucket, slot: u32| {
             let (shard, local) = self.lock_slot(slot);
-            let record = shard.shard.living(local)?;
-            ((record.app, record.epoch) == (of.0.id, of.1)).then(|| record.last_second())
+            let record = shard.shard.living(local);
+            record.is_some_and(|record| {
+                (record.app, record.epoch) == (of.0.id, of.1) && bucket.covers(record.last_second())
+            })
+        };
+        locked(&index.upkeep).step(index, now, budget, |bucket, slots| {
+            self.warm_slots(slots);
+            slots.retain(|slot| is_valid(bucket, *slot));
         })
     }
 }

@@ -14,6 +14,7 @@ mod commanded;
 mod damage;
 mod directory;
 mod failing;
+mod figures;
 mod home;
 mod moving;
 mod restarts;

@@ -19,11 +19,11 @@ use crate::wire::{Got, Wire, raw};
 
 /// A log that takes nothing down; the test says what it admits.
 #[derive(Clone, Default)]
-struct Switched(Arc<AtomicU8>);
+pub(crate) struct Switched(pub(crate) Arc<AtomicU8>);
 
-const WELL: u8 = 0;
-const FULL: u8 = 1;
-const FAILED: u8 = 2;
+pub(crate) const WELL: u8 = 0;
+pub(crate) const FULL: u8 = 1;
+pub(crate) const FAILED: u8 = 2;
 
 impl ChangeLog for Switched {
     fn append(&self, _change: &Change<'_>) -> Option<Position> {

@@ -13,13 +13,19 @@
 mod atomic;
 mod bytes;
 mod doors;
+mod edges;
 mod errors;
 mod fair;
+mod figures;
+#[path = "../golden_frames/mod.rs"]
+mod golden_frames;
 mod kept;
+mod keys;
 mod lives;
 mod many;
 mod replies;
 mod requests;
 mod rotations;
 mod server;
+mod together;
 mod wire;

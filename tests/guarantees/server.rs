@@ -10,10 +10,10 @@ use cloakroom::engine::{Engine, EngineConfig, OsRandomness};
 use cloakroom::model::Keys;
 use cloakroom::net::http::dialect::DialectSettings;
 use cloakroom::net::log_watch::LogWatch;
-use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use cloakroom::net::stream::{Peer, Stream};
 use cloakroom::net::{binary, http};
-use cloakroom_client::{Address, Client, Config};
+use cloakroom_client::{Client, Error};
 use tokio_util::sync::CancellationToken;
 
 use crate::wire::Wire;
@@ -48,19 +48,34 @@ impl Served {
 
     /// The same over an engine of the test, within these bounds, on so many threads.
     pub(crate) fn over(engine: Engine, limits: HttpLimits, threads: usize) -> Self {
+        Self::set_up(engine, threads, |service| service.limits = limits)
+    }
+
+    /// The same with a service that the test has changed.
+    pub(crate) fn set_up(
+        engine: Engine,
+        threads: usize,
+        change: impl FnOnce(&mut Service),
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(Millis(START)));
         let engine = Arc::new(engine);
-        let service = Arc::new(Service {
+        let mut service = Service {
             engine: Arc::clone(&engine),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             settings: DialectSettings::default(),
-            limits,
+            limits: HttpLimits::default(),
             access_log: false,
+            access_keys: None,
             log: LogWatch::memory_only(),
+            durability: None,
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started: Millis(START),
             run: 1,
             stop: StopSignal::default(),
-        });
+        };
+        change(&mut service);
+        let service = Arc::new(service);
         let listeners = [(); 2].map(|()| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.set_nonblocking(true).unwrap();
@@ -101,10 +116,13 @@ impl Served {
 
     /// The client crate, to be used within a runtime.
     pub(crate) async fn client(&self, app: &str) -> Client {
-        let address = Address::Tcp("127.0.0.1".into(), self.binary.port());
-        let mut config = Config::new(address, app);
-        config.timeout = std::time::Duration::from_secs(30);
-        Client::open(config).await.unwrap()
+        self.client_with_key("", app).await.unwrap()
+    }
+
+    /// The same, showing a key as it stands in a URL.
+    pub(crate) async fn client_with_key(&self, key: &str, app: &str) -> Result<Client, Error> {
+        let url = format!("cloakroom://{key}@{}/{app}?timeout=30s", self.binary);
+        Client::connect(&url).await
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -133,6 +151,7 @@ impl Drop for Served {
 fn run(binary: TcpListener, http: TcpListener, service: &Arc<Service>, stop: &CancellationToken) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_park(cloakroom::net::rest)
         .build()
         .unwrap();
     runtime.block_on(async {

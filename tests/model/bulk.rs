@@ -1,7 +1,7 @@
 //! The verbs on many sessions: lists, counts, kills.
 
-use cloakroom::engine::{Key, ListCursor, ListProgress, Read, Scope};
-use cloakroom::model::{Handle, SessionView};
+use cloakroom::engine::{Followed, Key, ListCursor, ListProgress, Scope};
+use cloakroom::model::SessionView;
 
 use super::Driver;
 use super::facts::Facts;
@@ -17,7 +17,7 @@ impl Driver {
             (None, None) => return,
         };
         let kept = self.any_session(app);
-        let (except, token) = (kept.as_ref().map(|k| k.0), kept.as_ref().map(|k| &k.1));
+        let (except, token) = (kept.as_ref().map(|k| &k.0), kept.as_ref().map(|k| &k.1));
         let (mut cursor, mut removed) = (ListCursor::default(), 0);
         loop {
             let (progress, reply) = self
@@ -41,8 +41,8 @@ impl Driver {
         assert_eq!(removed, expected);
     }
 
-    /// Sometimes one of the app's sessions.
-    fn any_session(&mut self, app: usize) -> Option<(Handle, Vec<u8>)> {
+    /// Sometimes one of the app's sessions, which is followed.
+    fn any_session(&mut self, app: usize) -> Option<(Followed, Vec<u8>)> {
         let living: Vec<Vec<u8>> = self
             .twin
             .living(app, self.now)
@@ -53,10 +53,8 @@ impl Driver {
         }
         let token = living[self.dice.roll(living.len() as u64) as usize].clone();
         let key = Key::Token(&token);
-        let peek = self
-            .engine
-            .read(at(self.now), Self::name(app), key, Read::Peek, |v| v.handle);
-        Some((peek.answer.unwrap(), token))
+        let followed = self.engine.follow(at(self.now), Self::name(app), key);
+        Some((followed.unwrap(), token))
     }
 
     pub(super) fn remove_app(&mut self) {

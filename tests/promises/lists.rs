@@ -2,7 +2,7 @@
 //! slices: who is in scope from the first page to the last is on exactly one of them.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use cloakroom::clock::Millis;
@@ -311,17 +311,24 @@ fn lists_beside_other_threads_show_everybody_who_stays_once() {
             engine.create(START, &new).unwrap().answer.handle
         })
         .collect();
-    let done = AtomicBool::new(false);
+    // All of it happens in one second, whose index lists whoever came and went: not too many.
+    let (done, allowed) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let _at_the_end = Raise(&done);
         for seed in 0..2 {
-            let (engine, done) = (&engine, &done);
+            let (engine, done, allowed) = (&engine, &done, &allowed);
             let mut dice = Dice::new(seed);
             scope.spawn(move || {
                 let mut tokens: Vec<_> = (0..300)
                     .map(|_| create(engine, START, "app", "u"))
                     .collect();
+                let mut changes = 0;
                 while !done.load(Ordering::Relaxed) {
+                    if changes >= allowed.load(Ordering::Relaxed) {
+                        thread::yield_now();
+                        continue;
+                    }
+                    changes += 1;
                     let at = dice.roll(tokens.len() as u64) as usize;
                     let key = Key::Token(&tokens[at]);
                     let to = Rotate {
@@ -344,6 +351,7 @@ fn lists_beside_other_threads_show_everybody_who_stays_once() {
             if round == ROUNDS / 2 {
                 (0..60_000).for_each(|_| drop(create(&engine, START, "neighbour", "u")));
             }
+            allowed.fetch_add(1_000, Ordering::Relaxed);
             let room = [60, 500, 5_000][round % 3];
             let seen = pages(&engine, room);
             assert!(seen.is_sorted_by(|a, b| a < b), "twice, or out of order");

@@ -12,7 +12,7 @@ use cloakroom::engine::{Engine, EngineConfig};
 use cloakroom::net::http;
 use cloakroom::net::http::dialect::DialectSettings;
 use cloakroom::net::log_watch::LogWatch;
-use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use cloakroom::net::stream::{Peer, Stream};
 use cloakroom::server::Server;
 use serde_json::Value;
@@ -75,8 +75,12 @@ impl Served {
             settings: DialectSettings::default(),
             limits: HttpLimits::default(),
             access_log: false,
+            access_keys: None,
             log: LogWatch::memory_only(),
+            durability: None,
             held: HeldBytes::default(),
+            connections: OpenConnections::default(),
+            started: START,
             run: 1,
             stop: StopSignal::default(),
         });

@@ -73,6 +73,8 @@ impl Config {
     }
 
     /// Reads a URL: `cloakroom://[KEY@]HOST[:PORT]/APP` or `cloakroom+unix://[KEY@]/PATH?app=APP`.
+    /// A colon in front of the key is no part of it: programs that blank out passwords in URLs find
+    /// the key in `:KEY@`.
     ///
     /// Options behind `?`, joined by `&`: `timeout=500ms`, `connect_timeout=2s`,
     /// `stall_timeout=5s`, `name=checkout`. Key, app, path and values may be percent-encoded.
@@ -110,6 +112,8 @@ impl Config {
             "cloakroom+unix" => return Err(UrlError::Path),
             _ => return Err(UrlError::Scheme),
         };
+        // Where a user name would stand there is none: `KEY@` and `:KEY@` are the same.
+        let key = key.strip_prefix(':').unwrap_or(key);
         config.access_key = percent_decode_str(key).collect();
         for option in options.split('&').filter(|option| !option.is_empty()) {
             config.set_option(option)?;
@@ -263,6 +267,10 @@ mod tests {
         assert_eq!(config.timeout, Duration::from_secs(2));
         assert_eq!(config.connect_timeout, Duration::from_secs(60));
         assert_eq!(config.name, "my app");
+        let config = Config::from_url("cloakroom://:a:key@host/shop").unwrap();
+        assert_eq!(config.access_key, b"a:key");
+        let config = Config::from_url("cloakroom://%3Akey@host/shop").unwrap();
+        assert_eq!(config.access_key, b":key");
         let config = Config::from_url("cloakroom+unix://key@/run/a%20b.sock?app=shop").unwrap();
         assert_eq!(config.address, Address::Unix("/run/a b.sock".into()));
         assert_eq!(

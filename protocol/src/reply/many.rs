@@ -117,11 +117,20 @@ impl SessionsBuffer {
         self.count == 0
     }
 
-    /// Whether a session of so many bytes ([`Session::encoded_len`]) fits. One always fits into an
-    /// empty page.
+    /// Bytes of the largest session ([`Session::encoded_len`]) that fits, `None` when not even the
+    /// news that one is gone does. Any session fits into an empty page.
+    #[must_use]
+    pub fn room(&self) -> Option<usize> {
+        if self.is_empty() {
+            return Some(usize::MAX);
+        }
+        self.limit.checked_sub(self.bytes.len() + 4)
+    }
+
+    /// Whether a session of so many bytes fits.
     #[must_use]
     pub fn fits(&self, bytes: usize) -> bool {
-        self.is_empty() || self.bytes.len() + 4 + bytes <= self.limit
+        self.room().is_some_and(|room| bytes <= room)
     }
 
     /// Adds a session, or the news that it is gone. False: it does not fit, and nothing was added.

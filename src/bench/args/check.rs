@@ -103,7 +103,7 @@ impl Args {
         ]
     }
 
-    fn problems_of_target(&self) -> [Problem; 5] {
+    fn problems_of_target(&self) -> [Problem; 8] {
         let path_is_valid =
             self.path.starts_with('/') && self.path.bytes().all(|b| b.is_ascii_graphic());
         let speaks = |dialect| self.target == Kind::Http && self.dialect == dialect;
@@ -111,6 +111,10 @@ impl Args {
             (
                 !path_is_valid,
                 "--path must start with / and be percent-encoded where it is not plain ASCII",
+            ),
+            (
+                self.access_key_file.is_some() && self.target != Kind::Cloakroom,
+                "--access-key-file is for --target cloakroom: no other protocol has access keys",
             ),
             (
                 speaks(Dialect::RestSessions) && self.ttl.is_some_and(|ttl| ttl < 10),
@@ -127,6 +131,14 @@ impl Args {
                         Workload::List | Workload::Url | Workload::Idle
                     ),
                 "--verify needs a workload on sessions: create, get, set, mixed or login-storm",
+            ),
+            (
+                self.preloaded && !self.target.lets_choose_tokens(),
+                "--preloaded needs a target whose tokens the client chooses: not cloakroom and http",
+            ),
+            (
+                self.preloaded && self.verify,
+                "--verify knows only sessions that it has created: leave --preloaded out",
             ),
             (
                 self.verify && !self.target.can_be_verified(),
@@ -168,6 +180,7 @@ mod tests {
             ("--app ab", "--app"),
             ("--app a/b/c", "--app"),
             ("--path x", "--path"),
+            ("--access-key-file keys", "--target cloakroom"),
             ("--rate 0", "--rate"),
             ("-n 0", "--requests"),
             ("-d 0", "--duration"),
@@ -176,6 +189,9 @@ mod tests {
             ("--ttl 9", "at least 10"),
             ("--dialect tarantool --ttl 60", "180 days"),
             ("-w url --verify", "--verify"),
+            ("--preloaded", "--preloaded"),
+            ("-T cloakroom --preloaded", "--preloaded"),
+            ("-T redis --verify --preloaded", "--preloaded"),
             ("--url ftp://x", "http://HOST:PORT"),
             ("--url redis://a:1", "no URL of --target http"),
             ("--workload nothing", "mixed"),

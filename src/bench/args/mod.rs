@@ -3,6 +3,7 @@
 mod check;
 mod units;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bench::conditions::Condition;
@@ -40,6 +41,9 @@ pub struct Args {
     /// App of the sessions, where the target has apps
     #[arg(long, default_value = "bench")]
     pub(super) app: String,
+    /// Show the first access key of this file, which may be that of the server (cloakroom)
+    #[arg(long, value_name = "FILE")]
+    pub(super) access_key_file: Option<PathBuf>,
     /// Shares of the mixed workload
     #[arg(long, value_name = "VERB=N,...", default_value_t)]
     pub(super) mix: Mix,
@@ -67,6 +71,10 @@ pub struct Args {
     /// Sessions created before the measurement [default: 10000 where the workload needs sessions]
     #[arg(long, value_name = "N")]
     pub(super) preload: Option<u64>,
+    /// The sessions of --preload are there, created by an earlier run with the same --preload and -t.
+    /// For targets that let the client choose tokens: all but cloakroom and http
+    #[arg(long)]
+    pub(super) preloaded: bool,
     /// Bytes of a session's data: 0, or 8 and more (back-session: of its device_id)
     #[arg(long, value_name = "BYTES", default_value_t = 60)]
     pub(super) data_size: usize,

@@ -80,6 +80,7 @@ fn parameters(report: &Report<'_>) -> Value {
         "threads": args.threads,
         "pipeline": args.pipeline,
         "preload": args.preload(),
+        "preloaded": args.preloaded,
         "data_size": args.data_size,
         "ttl": args.ttl,
         "seed": args.seed,

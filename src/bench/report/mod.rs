@@ -119,7 +119,7 @@ impl Report<'_> {
         let grown = server
             .resident_preloaded
             .saturating_sub(server.resident_empty);
-        (sessions >= WEIGHABLE).then(|| grown as f64 / sessions as f64)
+        (sessions >= WEIGHABLE && !self.args.preloaded).then(|| grown as f64 / sessions as f64)
     }
 }
 

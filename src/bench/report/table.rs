@@ -96,8 +96,13 @@ fn write_conditions(report: &Report<'_>, out: &mut String) -> fmt::Result {
     )?;
     write!(
         out,
-        "{} sessions preloaded, {} bytes of data, {} keys, seed {}",
+        "{} sessions {}, {} bytes of data, {} keys, seed {}",
         grouped_integer(args.preload()),
+        if args.preloaded {
+            "there before"
+        } else {
+            "preloaded"
+        },
         args.data_size,
         args.keys,
         args.seed

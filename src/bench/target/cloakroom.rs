@@ -14,6 +14,7 @@ use crate::bench::target::settings::{MARKS, marks_in};
 use crate::bench::target::template::{Template, address, user_name};
 use crate::bench::target::{Awaited, Contents, Frame, Life, Malformed, Meaning, Refusal, Reply};
 use crate::bench::target::{Request, SLOTS, Target, TargetSettings, Verb, Word};
+use crate::config::ShownKey;
 
 /// Seconds that a session lives when the command line says nothing, as in rest-sessions.
 const TTL: u64 = 7_200;
@@ -30,6 +31,7 @@ const MILLIS: u64 = 1_000;
 /// Sessions of one app.
 pub(in crate::bench) struct CloakroomTarget {
     app: String,
+    access_key: Option<ShownKey>,
     ttl: u64,
     /// Milliseconds in which a rotated token still answers.
     grace: u32,
@@ -46,6 +48,7 @@ impl CloakroomTarget {
         let marked = |name: &&str| Template::new(&settings.object_with_mark(name));
         Self {
             app: settings.app.clone(),
+            access_key: settings.access_key.clone(),
             ttl: settings.ttl.unwrap_or(TTL),
             grace: if settings.verify { 0 } else { GRACE },
             data: settings.data(),
@@ -113,7 +116,8 @@ fn list(id: u32, from: Cursor, out: &mut Vec<u8>) {
 impl Target for CloakroomTarget {
     fn greet(&self, out: &mut Vec<u8>) -> usize {
         let name = concat!("cloakroom bench ", env!("CARGO_PKG_VERSION"));
-        let hello = Hello::new(&self.app, AccessKey(&[]), name);
+        let key = self.access_key.as_ref().map_or(&[][..], ShownKey::bytes);
+        let hello = Hello::new(&self.app, AccessKey(key), name);
         write(0, cloakroom_protocol::Request::Hello(hello), out);
         write(0, cloakroom_protocol::Request::Stats(Stats), out);
         2

@@ -81,6 +81,19 @@ impl Kind {
         }
     }
 
+    /// The token of a new session is the client's choice, and so known without asking.
+    pub(in crate::bench) fn lets_choose_tokens(self) -> bool {
+        match self {
+            Self::Redis
+            | Self::RedisScript
+            | Self::RedisGet
+            | Self::Memcached
+            | Self::EchoTokio
+            | Self::EchoEpoll => true,
+            Self::Cloakroom | Self::Http => false,
+        }
+    }
+
     /// Replies show enough to be verified.
     pub(in crate::bench) fn can_be_verified(self) -> bool {
         match self {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::bench::target::SLOTS;
 use crate::bench::target::http::Dialect;
+use crate::config::ShownKey;
 
 /// Members of JSON data that marks are written to.
 pub(super) const MARKS: [&str; SLOTS] = ["m0", "m1", "m2", "m3"];
@@ -34,6 +35,8 @@ pub(in crate::bench) struct TargetSettings {
     pub(in crate::bench) host: String,
     /// App of the sessions, where there are apps.
     pub(in crate::bench) app: String,
+    /// What admits the load tester, where the server asks for a key.
+    pub(in crate::bench) access_key: Option<ShownKey>,
     /// Path of HTTP's [`Verb::Fetch`](crate::bench::target::Verb::Fetch).
     pub(in crate::bench) path: String,
     /// Bytes of a session's data.

@@ -4,7 +4,7 @@ use cloakroom_protocol as wire;
 use cloakroom_protocol::{Answer, Cursor, ErrorCode, limits};
 
 use crate::clock::Millis;
-use crate::engine::{ListCursor, ListProgress, Position, Read};
+use crate::engine::{Followed, ListCursor, ListProgress, Position};
 use crate::model::{AppName, Handle};
 use crate::net::binary::exchange::BinaryExchange;
 use crate::net::binary::read::key;
@@ -41,7 +41,8 @@ const KILL_WALKS: u32 = 16;
 /// A KILLMANY under way.
 pub(super) struct KillWork {
     whose: Whose,
-    except: Option<Handle>,
+    /// Stays, also under another id that it gets meanwhile.
+    except: Option<Followed>,
     cursor: ListCursor,
     killed: u64,
     /// Of `killed`, those before the present walk.
@@ -106,11 +107,9 @@ impl BinaryExchange {
             self.say(Answer::Killed(removed.answer), 0, removed.wait_for);
             return Ok(());
         }
-        let except = many.except.and_then(|except| {
-            let key = key(&except);
-            let peek = engine.read(turn.now, app, key, Read::Peek, |view| view.handle);
-            peek.answer
-        });
+        let except = many
+            .except
+            .and_then(|except| engine.follow(turn.now, app, key(&except)));
         self.begin_work(Work::Kill(KillWork {
             whose: Whose::new(app, many.scope),
             except,
@@ -198,7 +197,7 @@ impl KillWork {
         let scope = scope(self.whose.scope(), Millis(0));
         let app = self.whose.app();
         let (progress, reply) = engine
-            .remove_matching(turn.now, app, scope, self.except, &mut self.cursor)
+            .remove_matching(turn.now, app, scope, self.except.as_ref(), &mut self.cursor)
             .map_err(code)?;
         self.killed += reply.answer;
         self.wait_for = self.wait_for.max(reply.wait_for);
@@ -249,5 +248,83 @@ impl ListWork {
         let engine = &turn.service.engine;
         let progress = engine.list(turn.now, whose.app(), scope, cursor, &mut each);
         *more || progress == ListProgress::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_protocol as wire;
+    use cloakroom_protocol::{Fields, PutMode, Request, Scope};
+
+    use crate::engine::{Key, NewToken, Read, Rotate};
+    use crate::model::{AppName, TextChange};
+    use crate::net::binary::wired::{NOW, Wired};
+
+    /// Kills all sessions of a user but one, which is rotated after so many slices of the work: how
+    /// many were killed, and whether that one lives under its new id.
+    fn kill_around_a_rotation(slices: usize, grace: u64, by_handle: bool) -> (u64, bool) {
+        const SESSIONS: usize = 700;
+        const MINE: &[u8] = b"session-300";
+        let app = AppName::new("shop").unwrap();
+        let mut wired = Wired::new();
+        for n in 0..SESSIONS {
+            let token = format!("session-{n}");
+            wired.send(Request::Put(wire::Put {
+                token: wire::Token(token.as_bytes()),
+                mode: PutMode::Create,
+                quiet: false,
+                fields: Fields {
+                    user: Some("u"),
+                    ..Fields::default()
+                },
+            }));
+        }
+        let engine = wired.engine();
+        let handle = |key| {
+            engine
+                .read(NOW, app, key, Read::Peek, |view| view.handle)
+                .answer
+        };
+        let except = if by_handle {
+            wire::Key::Handle(wire::Handle(handle(Key::Token(MINE)).unwrap().0))
+        } else {
+            MINE.into()
+        };
+        wired.send(Request::KillMany(wire::KillMany {
+            scope: Scope::User("u"),
+            except: Some(except),
+        }));
+        for _ in 0..slices {
+            wired.slice();
+            assert!(wired.is_working(), "the kill was shorter than that");
+        }
+        let rotate = Rotate {
+            token: NewToken::Chosen(b"mine-from-now-on"),
+            user: TextChange::Keep,
+            grace,
+        };
+        engine.rotate(NOW, app, Key::Token(MINE), &rotate).unwrap();
+        while wired.is_working() {
+            wired.slice();
+        }
+        let lives = handle(Key::Token(b"mine-from-now-on")).is_some();
+        let mut killed = None;
+        wired.take_replies(|answer| {
+            if let wire::Answer::Killed(count) = answer {
+                killed = Some(count);
+            }
+        });
+        (killed.unwrap(), lives)
+    }
+
+    #[test]
+    fn session_excepted_from_a_kill_lives_on_when_it_is_rotated_meanwhile() {
+        for slices in 0..6 {
+            for (grace, by_handle) in [(60_000, false), (0, false), (60_000, true), (0, true)] {
+                let (killed, lives) = kill_around_a_rotation(slices, grace, by_handle);
+                assert!(lives, "after {slices} slices, grace {grace}");
+                assert_eq!(killed, 699, "after {slices} slices, grace {grace}");
+            }
+        }
     }
 }

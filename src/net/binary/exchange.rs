@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use cloakroom_protocol::{
-    Answer, Call, Cut, DecodeError, ErrorCode, Frame, NOTICE, Opcode, Reply, ReplyFlags, Request,
-    cut, limits as wire_limits,
+    Answer, Call, Cut, DecodeError, ErrorCode, Frame, Header, NOTICE, Opcode, Reply, ReplyFlags,
+    Request, cut, limits as wire_limits,
 };
 
-use crate::engine::Position;
+use crate::config::GoodFor;
+use crate::engine::{Engine, Located, Position};
 use crate::limits;
 use crate::model::AppName;
 use crate::net::binary::bulk::Work;
+use crate::net::binary::read::plain_get;
 use crate::net::exchange::{Exchange, GivenUp, Turn};
 use crate::net::outbox::Outbox;
 use crate::net::scratch::{Desk, Scratch};
@@ -39,8 +41,10 @@ pub(super) struct BinaryExchange {
 
 /// What was agreed upon.
 pub(super) struct Greeting {
-    /// The app of requests that name none.
+    /// The app of requests that name none. The access key is good for it.
     pub(super) app: Option<Arc<str>>,
+    /// The apps that requests may name.
+    pub(super) good_for: GoodFor,
 }
 
 enum Stage {
@@ -142,6 +146,11 @@ impl BinaryExchange {
         }
     }
 
+    fn carry(&mut self, rest: &[u8], desk: &mut Desk) {
+        self.carried = desk.lend_room();
+        self.carried.extend_from_slice(rest);
+    }
+
     /// Works through `input` and says how many bytes are done with.
     fn consume(&mut self, input: &[u8], turn: &mut Turn<'_>, budget: &mut usize) -> usize {
         let mut at = 0;
@@ -212,6 +221,16 @@ impl BinaryExchange {
         self.greeting.is_none() && !early.contains(&opcode)
     }
 
+    /// The app that a request names, if the access key is good for it.
+    fn named_app<'n>(&self, name: &'n str) -> Result<AppName<'n>, ErrorCode> {
+        let app = AppName::new(name).map_err(|_name| ErrorCode::BadApp)?;
+        let greeting = self.greeting.as_ref().ok_or(ErrorCode::HelloRequired)?;
+        if !greeting.good_for.covers(app) {
+            return Err(ErrorCode::AppRefused);
+        }
+        Ok(app)
+    }
+
     /// Answers a request, or says why not.
     fn execute(&mut self, call: &Call<'_>, turn: &mut Turn<'_>) -> Result<(), ErrorCode> {
         if let Request::Hello(hello) = &call.request {
@@ -222,8 +241,10 @@ impl BinaryExchange {
             return Ok(());
         }
         let of_hello = self.app_name();
-        let name = call.app.or(of_hello.as_deref());
-        let app = name.and_then(|name| AppName::new(name).ok());
+        let app = match call.app {
+            Some(name) => Some(self.named_app(name)?),
+            None => of_hello.as_deref().and_then(|name| AppName::new(name).ok()),
+        };
         if let Request::Stats(_) = call.request {
             self.stats(app, turn);
             return Ok(());
@@ -262,8 +283,7 @@ impl Exchange for BinaryExchange {
             let used = self.consume(fresh, turn, budget);
             let rest = fresh.get(used..).unwrap_or_default();
             if !rest.is_empty() {
-                self.carried = std::mem::take(&mut turn.desk.carried);
-                self.carried.extend_from_slice(rest);
+                self.carry(rest, turn.desk);
             }
             return;
         }
@@ -277,6 +297,21 @@ impl Exchange for BinaryExchange {
         } else {
             self.carried.advance(used);
         }
+    }
+
+    fn foresee(&self, fresh: &[u8], engine: &Engine) -> Option<Located> {
+        let (_, token) = plain_get(fresh)?;
+        let is_alone = self.carried.is_empty() && fresh.len() == Header::BYTES + token.len();
+        if !is_alone || !matches!(self.stage, Stage::Open) {
+            return None;
+        }
+        let app = AppName::new(self.greeting.as_ref()?.app.as_deref()?).ok()?;
+        engine.locate(app, token)
+    }
+
+    fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk) {
+        self.carry(fresh, desk);
+        self.starved = false;
     }
 
     fn work(&mut self, turn: &mut Turn<'_>) {
@@ -345,17 +380,17 @@ impl Exchange for BinaryExchange {
     }
 
     fn borrow_room(&mut self, desk: &mut Desk) {
-        if self.outbox.is_empty() {
-            std::mem::swap(&mut self.outbox, &mut desk.outbox);
+        if self.outbox.capacity() == 0 {
+            self.outbox = desk.lend_outbox();
         }
     }
 
     fn return_room(&mut self, desk: &mut Desk) {
         if self.outbox.is_empty() {
-            desk.outbox = std::mem::take(&mut self.outbox);
+            desk.take_outbox(std::mem::take(&mut self.outbox));
         }
         if self.carried.is_empty() && self.carried.capacity() > 0 {
-            desk.carried = std::mem::take(&mut self.carried);
+            desk.take_room(std::mem::take(&mut self.carried));
         }
         desk.tidy();
     }

@@ -7,6 +7,8 @@ mod hello;
 mod read;
 mod refusal;
 mod session;
+#[cfg(test)]
+mod wired;
 mod write;
 
 use std::sync::Arc;

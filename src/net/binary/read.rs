@@ -3,8 +3,8 @@
 use cloakroom_protocol as wire;
 use cloakroom_protocol::{Answer, ErrorCode, Header, Opcode, Reply, ReplyFlags, limits};
 
-use crate::engine::{Ahead, Key, Located, Read};
-use crate::model::{AppName, Handle};
+use crate::engine::{Ahead, Key, Located, Read, ReadIf};
+use crate::model::{AppName, Handle, SessionView};
 use crate::net::binary::exchange::BinaryExchange;
 use crate::net::binary::session::{flags, shown};
 use crate::net::exchange::{Exchange, Turn};
@@ -12,7 +12,8 @@ use crate::net::exchange::{Exchange, Turn};
 /// GETs looked at ahead.
 const AHEAD: usize = 16;
 
-/// A plain GET that stands in the buffer: one of a token in the app of the connection.
+/// A plain GET that stands in the buffer: one of a token in the app of the connection, so one that
+/// its access key is good for.
 pub(in crate::net) struct Foreseen {
     id: u32,
     /// Bytes of its frame.
@@ -21,7 +22,7 @@ pub(in crate::net) struct Foreseen {
 }
 
 /// The token of the plain GET at the front of `bytes`, if one stands there whole.
-fn plain_get(bytes: &[u8]) -> Option<(Header, &[u8])> {
+pub(super) fn plain_get(bytes: &[u8]) -> Option<(Header, &[u8])> {
     let (header, behind) = bytes.split_first_chunk::<{ Header::BYTES }>()?;
     let header = Header::read(header);
     let length = usize::from(header.key_or_status);
@@ -55,7 +56,7 @@ impl BinaryExchange {
         let mut rest = input;
         while foreseen.len() < AHEAD.min(*budget)
             && let Some((header, token)) = plain_get(rest)
-            && let Some(located) = engine.locate(app, token)
+            && let Some(located) = turn.located.take().or_else(|| engine.locate(app, token))
         {
             let bytes = Header::BYTES + token.len();
             foreseen.push(Foreseen {
@@ -66,7 +67,7 @@ impl BinaryExchange {
             rest = rest.get(bytes..).unwrap_or_default();
         }
         if foreseen.len() > 1 {
-            engine.warm(foreseen.iter().map(|get| &get.located), Ahead::Replies);
+            engine.warm(foreseen.iter().map(|get| get.located.tag()), Ahead::Replies);
         }
         let mut used = 0;
         for get in &foreseen {
@@ -132,7 +133,7 @@ impl BinaryExchange {
         read.answer.is_some()
     }
 
-    /// MGET. Stops before a session that does not fit the frame: that one has not been touched.
+    /// MGET. Stops before a session that does not fit the frame: that one is not touched.
     pub(super) fn get_many(
         &mut self,
         app: AppName<'_>,
@@ -149,24 +150,20 @@ impl BinaryExchange {
                 wire::Key::Handle(_) => None,
             })
             .collect();
-        engine.warm(&located, Ahead::Replies);
+        engine.warm(located.iter().map(Located::tag), Ahead::Replies);
         let mut page = wire::SessionsBuffer::default();
         for key in many.keys.iter().map(|one| key(&one)) {
-            if !page.fits(LARGEST_SESSION) {
-                let length =
-                    engine.read(turn.now, app, key, Read::Peek, |v| shown(v).encoded_len());
-                if length.answer.is_some_and(|length| !page.fits(length)) {
-                    break;
-                }
-            }
+            let Some(room) = page.room() else {
+                break;
+            };
             let mut fits = true;
-            let read = engine.read(turn.now, app, key, how, |view| {
-                fits = page.push(Some(&shown(view)));
-            });
-            if read.answer.is_none() {
-                fits = page.push(None);
-            }
-            if !fits {
+            let wanted = |view: &SessionView<'_>| {
+                fits = room >= LARGEST_SESSION || shown(view).encoded_len() <= room;
+                fits
+            };
+            let show = |view: &SessionView<'_>| page.push(Some(&shown(view)));
+            let read = engine.read_if(turn.now, app, key, ReadIf { how, wanted }, show);
+            if !fits || !read.answer.unwrap_or_else(|| page.push(None)) {
                 break;
             }
         }

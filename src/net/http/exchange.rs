@@ -3,11 +3,13 @@
 
 use bytes::{Buf, BytesMut};
 
+use crate::engine::{Engine, Located};
 use crate::limits;
 use crate::net::exchange::{Exchange, GivenUp, Turn};
 use crate::net::http::access_log::LogEntry;
 use crate::net::http::body::BodyReader;
 use crate::net::http::dialect::{Dialect, SlicedWork};
+use crate::net::http::foresight::lone_read;
 use crate::net::http::head::{self, Fault, Targets};
 use crate::net::http::incoming::{Incoming, Taken};
 use crate::net::http::request::Head;
@@ -97,7 +99,7 @@ impl HttpExchange {
         if rest.is_empty() || self.closing().is_some() {
             return;
         }
-        self.carried = std::mem::take(&mut desk.carried);
+        self.carried = desk.lend_room();
         self.carried.extend_from_slice(rest);
     }
 
@@ -127,7 +129,9 @@ impl HttpExchange {
                             self.served += 1;
                             let engine = &turn.service.engine;
                             let foresight = &mut turn.desk.foresight;
-                            turn.located = foresight.take(at, input, self.dialect, engine);
+                            let located = foresight.take(at, input, self.dialect, engine);
+                            // Of the connection's foresight only the first request was seen.
+                            turn.located = located.or(turn.located.take().filter(|_| at == 0));
                             self.begin(&parsed, rest, turn)
                         }
                         Ok(None) => {
@@ -241,19 +245,32 @@ impl Exchange for HttpExchange {
     }
 
     fn borrow_room(&mut self, desk: &mut Desk) {
-        if self.outbox.is_empty() {
-            std::mem::swap(&mut self.outbox, &mut desk.outbox);
+        if self.outbox.capacity() == 0 {
+            self.outbox = desk.lend_outbox();
         }
     }
 
     fn return_room(&mut self, desk: &mut Desk) {
         if self.outbox.is_empty() {
-            desk.outbox = std::mem::take(&mut self.outbox);
+            desk.take_outbox(std::mem::take(&mut self.outbox));
         }
         if self.carried.is_empty() && self.carried.capacity() > 0 {
-            desk.carried = std::mem::take(&mut self.carried);
+            desk.take_room(std::mem::take(&mut self.carried));
         }
         desk.tidy();
+    }
+
+    fn foresee(&self, fresh: &[u8], engine: &Engine) -> Option<Located> {
+        if self.carried.is_empty() && matches!(self.stage, Stage::Head) {
+            lone_read(fresh, self.dialect, engine)
+        } else {
+            None
+        }
+    }
+
+    fn put_aside(&mut self, fresh: &[u8], desk: &mut Desk) {
+        self.carry(fresh, desk);
+        self.starved = false;
     }
 
     fn receive(&mut self, fresh: &[u8], turn: &mut Turn<'_>, budget: &mut usize) {
@@ -275,7 +292,12 @@ impl Exchange for HttpExchange {
         let carried = std::mem::take(&mut self.carried);
         let used = self.consume(&carried, turn, budget);
         self.carried = carried;
-        self.carried.advance(used);
+        // What is used up by advancing has no room left for the bytes to come.
+        if used >= self.carried.len() {
+            self.carried.clear();
+        } else {
+            self.carried.advance(used);
+        }
     }
 
     fn end_of_input(&mut self) {

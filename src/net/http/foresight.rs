@@ -13,6 +13,8 @@ use crate::net::http::dialect::Dialect;
 
 /// Requests looked at ahead.
 const REQUESTS: usize = 16;
+/// What a head ends with.
+const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Two requests do not fit into less.
 const WORTHWHILE_BYTES: usize = 64;
 
@@ -69,21 +71,14 @@ impl Foresight {
             let Some(line) = rest.strip_prefix(b"GET ") else {
                 break;
             };
-            let Some(end) = memmem::find(rest, b"\r\n\r\n") else {
+            let Some(end) = memmem::find(rest, HEAD_END) else {
                 break;
             };
-            let next = at + end + 4;
+            let next = at + end + HEAD_END.len();
             if at == from && next >= input.len() {
                 break;
             }
-            let path = line
-                .split(|b| matches!(b, b' ' | b'?'))
-                .next()
-                .unwrap_or_default();
-            let dialect = dialect.unwrap_or_else(|| Dialect::of_path(path));
-            if let Some((app, token)) = dialect.foresee(path)
-                && let Some(located) = engine.locate(app, token)
-            {
+            if let Some(located) = session_of(line, dialect, engine) {
                 self.ahead.push_back((at, located));
             }
             at = next;
@@ -91,9 +86,32 @@ impl Foresight {
         self.looked_to = at.max(from + 1);
         if self.ahead.len() > 1 {
             engine.warm(
-                self.ahead.iter().map(|(_, located)| located),
+                self.ahead.iter().map(|(_, located)| located.tag()),
                 Ahead::Replies,
             );
         }
     }
+}
+
+/// The session that `bytes` ask for, if they are one GET and nothing else.
+pub(super) fn lone_read(
+    bytes: &[u8],
+    dialect: Option<Dialect>,
+    engine: &Engine,
+) -> Option<Located> {
+    let line = bytes.strip_prefix(b"GET ")?;
+    let end = memmem::find(line, HEAD_END)?;
+    if end + HEAD_END.len() == line.len() {
+        session_of(line, dialect, engine)
+    } else {
+        None
+    }
+}
+
+/// The session that the path at the front of `line` names.
+fn session_of(line: &[u8], dialect: Option<Dialect>, engine: &Engine) -> Option<Located> {
+    let path = line.split(|b| matches!(b, b' ' | b'?')).next()?;
+    let dialect = dialect.unwrap_or_else(|| Dialect::of_path(path));
+    let (app, token) = dialect.foresee(path)?;
+    engine.locate(app, token)
 }

@@ -18,12 +18,12 @@ impl Store {
         let Stage::Buckets { buckets, read } = &mut cursor.stage else {
             return 0;
         };
-        let Some(bucket) = buckets.last() else {
+        let Some((bucket, length)) = buckets.last() else {
             cursor.end_collecting(true);
             return 0;
         };
         let mut slots = Vec::new();
-        bucket.copy(*read, budget, &mut slots);
+        bucket.copy(*read, budget.min(length - *read), &mut slots);
         *read += slots.len();
         if slots.is_empty() {
             buckets.pop();

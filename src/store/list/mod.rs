@@ -78,9 +78,11 @@ pub(crate) struct Cursor {
 enum Stage {
     #[default]
     Start,
-    /// Collecting from these buckets, the last one first.
+    /// Collecting from these buckets, the last one first. Each is read up to the length that it had at
+    /// the start: who is in scope since then stands before it, and what comes later could come faster
+    /// than it is read.
     Buckets {
-        buckets: Vec<Arc<Bucket>>,
+        buckets: Vec<(Arc<Bucket>, usize)>,
         read: usize,
     },
     /// Collecting from a name's list.

@@ -35,8 +35,9 @@ impl Store {
             return Stage::Slots { number, slot: 0 };
         }
         let index = Arc::clone(&read_locked(&walk.app.generation).index);
+        let buckets = index.buckets_since(since).into_iter();
         Stage::Buckets {
-            buckets: index.buckets_since(since),
+            buckets: buckets.map(|b| (Arc::clone(&b), b.len())).collect(),
             read: 0,
         }
     }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use ahash::RandomState;
+use hashbrown::HashSet;
+
 use super::{Bucket, TimeIndex};
 
 /// Seconds after which seconds become minutes.
@@ -40,6 +43,8 @@ struct Job {
     old: Vec<Source>,
     /// What is worth keeping of them.
     successor: Arc<Bucket>,
+    /// The slots in the successor: each stands there once, however often the old buckets name it.
+    kept: HashSet<u32, RandomState>,
 }
 
 struct Source {
@@ -49,14 +54,14 @@ struct Source {
 }
 
 impl Upkeep {
-    /// Does a bounded piece of work, charging `budget` one per entry looked at. `last_second` answers
-    /// when the session in a slot was last active, if it is one of this index. True: more to do.
+    /// Does a bounded piece of work, charging `budget` one per entry looked at. `keep_valid` leaves of
+    /// the entries of a bucket those whose session was last active within it. True: more to do.
     pub(in crate::store) fn step(
         &mut self,
         index: &TimeIndex,
         now: u32,
         budget: &mut usize,
-        last_second: impl Fn(u32) -> Option<u32>,
+        keep_valid: impl Fn(&Bucket, &mut Vec<u32>),
     ) -> bool {
         while *budget > 0 {
             if self.job.is_none() {
@@ -65,7 +70,7 @@ impl Upkeep {
             let Some(job) = &mut self.job else {
                 return false;
             };
-            if job.read_slice(budget, &last_second) && job.is_put_in_place(index) {
+            if job.read_slice(budget, &keep_valid) && job.is_put_in_place(index) {
                 self.job = None;
             }
         }
@@ -81,7 +86,8 @@ impl Upkeep {
             looked_at += 1;
             let bucket = entry.value();
             if let Some(job) = Job::for_bucket(index, bucket, now) {
-                self.from = job.successor.first_second();
+                // On behind it, so that every pass comes to its end.
+                self.from = job.successor.last_second().saturating_add(1);
                 return Some(job);
             }
         }
@@ -125,14 +131,23 @@ impl Job {
             .range(span)
             .map(|e| source(e.value()))
             .collect();
+        let living = index.sessions.in_span(first, seconds);
         Self {
             old,
             successor: Arc::new(Bucket::new(first, seconds)),
+            kept: HashSet::with_capacity_and_hasher(
+                usize::try_from(living).unwrap_or(0),
+                RandomState::default(),
+            ),
         }
     }
 
     /// Looks at some entries. True: all have been looked at.
-    fn read_slice(&mut self, budget: &mut usize, last: &impl Fn(u32) -> Option<u32>) -> bool {
+    fn read_slice(
+        &mut self,
+        budget: &mut usize,
+        keep_valid: &impl Fn(&Bucket, &mut Vec<u32>),
+    ) -> bool {
         let mut slice = Vec::new();
         for source in &mut self.old {
             loop {
@@ -148,12 +163,8 @@ impl Job {
                 }
                 *budget -= slice.len();
                 source.read += slice.len();
-                let bucket = &source.bucket;
-                slice.retain(|slot| last(*slot).is_some_and(|s| bucket.covers(s)));
-                // A slot stands twice only if it was used again within a second. What is doubled
-                // beyond this slice makes the next rewriting due, which finds it closer together.
-                slice.sort_unstable();
-                slice.dedup();
+                keep_valid(&source.bucket, &mut slice);
+                slice.retain(|slot| self.kept.insert(*slot));
                 slice.iter().for_each(|slot| self.successor.append(*slot));
             }
         }
@@ -165,5 +176,71 @@ impl Job {
         let seen = self.old.iter().map(|s| s.read).sum();
         let old: Vec<_> = self.old.iter().map(|s| Arc::clone(&s.bucket)).collect();
         index.replace(&old, seen, &self.successor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bucket, TimeIndex};
+
+    /// Upkeep until there is no more to do, every session of the index being valid; steps taken.
+    fn keep_up(index: &TimeIndex, now: u32) -> usize {
+        let all_valid = |_: &Bucket, _: &mut Vec<u32>| {};
+        let mut upkeep = index.upkeep.lock().unwrap();
+        let more = |steps: &usize| {
+            assert!(*steps < 10_000, "upkeep does not end");
+            upkeep.step(index, now, &mut 256, all_valid)
+        };
+        (0..).take_while(more).count()
+    }
+
+    fn entries(index: &TimeIndex) -> Vec<u32> {
+        let mut slots = Vec::new();
+        for bucket in index.buckets_since(0) {
+            while bucket.len() > slots.len() {
+                bucket.copy(slots.len(), 256, &mut slots);
+            }
+        }
+        slots.sort_unstable();
+        slots
+    }
+
+    #[test]
+    fn sessions_named_again_and_again_far_apart_are_kept_once_and_upkeep_ends() {
+        let index = TimeIndex::new(1_000);
+        for slot in 0..1_000 {
+            index.sessions.add(1_010);
+            index.append(1_010, slot);
+        }
+        // Slots that are used again within the second, a round of more than a slice apart.
+        for slot in (0..20_000).map(|n| n % 1_000) {
+            index.append(1_010, slot);
+        }
+        keep_up(&index, 1_020);
+        assert_eq!(entries(&index), (0..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn minute_made_of_seconds_that_name_the_same_sessions_keeps_each_once() {
+        let index = TimeIndex::new(0);
+        for slot in 0..500 {
+            index.sessions.add(659);
+            for second in 600..660 {
+                index.append(second, slot);
+            }
+        }
+        keep_up(&index, 660 + 3_600);
+        assert_eq!(entries(&index), (0..500).collect::<Vec<_>>());
+        assert_eq!(index.buckets_since(0).len(), 1);
+    }
+
+    #[test]
+    fn upkeep_ends_though_the_counts_say_something_else() {
+        let index = TimeIndex::new(1_000);
+        for slot in 0..2_000 {
+            index.append(1_010, slot);
+        }
+        keep_up(&index, 1_020);
+        assert_eq!(entries(&index).len(), 2_000);
     }
 }

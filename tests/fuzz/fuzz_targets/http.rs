@@ -13,7 +13,7 @@ use cloakroom::model::{Keys, Randomness};
 use cloakroom::net::http::dialect::{Dialect, DialectSettings};
 use cloakroom::net::log_watch::LogWatch;
 use cloakroom::net::http::replies_to;
-use cloakroom::net::service::{HeldBytes, Service, StopSignal};
+use cloakroom::net::service::{HeldBytes, OpenConnections, Service, StopSignal};
 use libfuzzer_sys::fuzz_target;
 
 /// The same bytes in every run.
@@ -41,8 +41,12 @@ fn service() -> Service {
         settings: DialectSettings::default(),
         limits: HttpLimits::default(),
         access_log: false,
+        access_keys: None,
         log: LogWatch::memory_only(),
+        durability: None,
         held: HeldBytes::default(),
+        connections: OpenConnections::default(),
+        started: Millis(1_795_161_703_019),
             run: 1,
         stop: StopSignal::default(),
     }
