@@ -153,3 +153,47 @@ fn check_sizes(new: &NewSession<'_>) -> Result<(), Refusal> {
     debug_assert!(new.life.idle <= U48::MAX, "limits of a life are below 2^48");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::Millis;
+    use crate::engine::{Engine, EngineConfig, Key, NewSession, NewToken, OsRandomness, Read};
+    use crate::model::{AppName, ContentType, Handle, Keys, Life};
+    use crate::store::Lookup;
+
+    const NOW: Millis = Millis(1_795_000_000_123);
+
+    #[test]
+    fn who_holds_an_app_that_was_dropped_never_touches_the_one_that_came_back() {
+        let random = Box::new(OsRandomness::new());
+        let engine = Engine::new(&EngineConfig::default(), Keys::new([7; 32]), random);
+        let name = AppName::new("app").unwrap();
+        let new = NewSession {
+            app: name,
+            token: NewToken::Chosen(b"a"),
+            keep_token: false,
+            user: Some("u"),
+            ip: None,
+            life: Life::ENDLESS,
+            no_resave: false,
+            content_type: ContentType::JSON_OBJECT,
+            data: b"",
+        };
+        engine.create(NOW, &new).unwrap();
+        let dropped = engine.app(name).unwrap();
+        engine.remove(NOW, name, Key::Token(b"a"), |_| ()).unwrap();
+        engine.create(NOW, &new).unwrap();
+        // The same name, number, epoch and token.
+        let back = engine.app(name).unwrap();
+        assert!(dropped.is_closed() && dropped.epoch() == back.epoch());
+        let tag = dropped.keys.tag(b"a");
+        for lookup in [Lookup::Tag(tag), Lookup::Handle(Handle(tag.high))] {
+            let locked = engine.store.lock(&dropped, lookup, NOW);
+            assert!(locked.record().is_none(), "{lookup:?}");
+        }
+        assert!(engine.create_in(NOW, &dropped, &new).unwrap().is_none());
+        let read = engine.read(NOW, name, Key::Token(b"a"), Read::Touch, |view| view.reads);
+        assert_eq!(read.answer, Some(1));
+        assert_eq!(engine.check_invariants(), Ok(()));
+    }
+}

@@ -141,6 +141,10 @@ impl Locked<'_> {
         change: &CreateChange<'_>,
         note: impl FnOnce(&CreateChange<'_>),
     ) -> Applied {
+        // What has the handle now may be of the app that came back under this one's name.
+        if app.is_closed() {
+            return Applied::AppMovedOn;
+        }
         if let Some(slot) = self.shard.find_handle(Handle(change.tag.high)) {
             self.remove_slot(slot);
         }

@@ -316,10 +316,10 @@ impl Locked<'_> {
     /// Looks for a session, or an alias, in this shard: living, of this app, before its deadline.
     pub(crate) fn find(&mut self, app: &App, lookup: Lookup, now: Millis) {
         let slot = match lookup {
+            // The number of an app that was dropped may be another's by now, and its name and epoch those
+            // of one that came back. When it was dropped it had no session: that is what was asked.
+            Lookup::Tag(_) | Lookup::Handle(_) if app.is_closed() => None,
             Lookup::Tag(tag) => self.shard.find(tag),
-            // A tag can only be of this app; a handle says nothing of the app, and the number of an
-            // app that was dropped may be another's by now.
-            Lookup::Handle(_) if app.is_closed() => None,
             Lookup::Handle(handle) => self.shard.find_handle(handle),
         };
         self.found = slot.filter(|slot| {
