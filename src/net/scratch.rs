@@ -57,7 +57,7 @@ pub(super) struct Desk {
     outboxes: Vec<Outbox>,
     /// Room for requests that are not answered yet, lent to connections that have some.
     rooms: Vec<BytesMut>,
-    /// Reads of several connections.
+    /// Connections that wait for each other.
     pub(super) gathering: Gathering,
     /// The body of the reply in the making.
     pub(super) body: Vec<u8>,
@@ -145,7 +145,7 @@ impl Desk {
 }
 
 /// This thread has nothing to do until something happens. Its runtime is to call this whenever it
-/// parks; else no connection waits for the reads of others.
+/// parks; else no connection waits for others.
 pub fn rest() {
     Scratch::with(|scratch| scratch.desk.gathering.end_round());
 }
